@@ -1,0 +1,75 @@
+import { pipeline, Transform, type TransformCallback } from 'node:stream'
+import { GitFailedError } from '../errors.ts'
+import { AnswerTail } from '../protocol/answer-tail.ts'
+import { endGroup } from './end-process.ts'
+import type { GitExit, GitProcess } from './git-process.ts'
+
+/** How long stdout may stay open behind a git that has ended (a hook's background process), in milliseconds. */
+const LINGER = 5_000
+
+export interface AnswerOptions {
+  /** Goes out before git's first byte, and not at all when git fails before it. */
+  prefix: Buffer | null
+  /** The exit code that is well without any output. */
+  emptyExit: number
+  onProgress: () => void
+}
+
+/**
+ * git's stdout as an answer that ends well only if git did: it ends after the exit is known,
+ * and errors when git failed without saying so in its protocol. Before the first byte such an error
+ * can still become a status; after it, the connection is destroyed and the client notices.
+ */
+export class ServiceAnswer extends Transform {
+  /** Bytes that git has written. */
+  bytes: number = 0
+  readonly #git: GitProcess
+  readonly #options: AnswerOptions
+  readonly #tail: AnswerTail = new AnswerTail()
+
+  constructor (git: GitProcess, options: AnswerOptions) {
+    super()
+    this.#git = git
+    this.#options = options
+    pipeline(git.stdout, this, () => {})
+    this.#endLingerers()
+  }
+
+  /** Resolves when the first byte is there or git ended well without one; rejects when git failed. */
+  async started (): Promise<void> {
+    if (this.readableLength > 0) return
+    await new Promise<void>((resolve, reject) => {
+      this.once('readable', resolve)
+      this.once('error', reject)
+      this.once('close', () => reject(new GitFailedError()))
+    })
+  }
+
+  override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
+    if (this.bytes === 0 && this.#options.prefix !== null) this.push(this.#options.prefix)
+    this.bytes += chunk.length
+    this.#tail.update(chunk)
+    this.#options.onProgress()
+    callback(null, chunk)
+  }
+
+  override _flush (callback: TransformCallback): void {
+    this.#git.exited.then((exit) => {
+      callback(this.#answered(exit) ? null : new GitFailedError())
+    })
+  }
+
+  #answered ({ code, signal }: GitExit): boolean {
+    if (signal !== null) return false
+    if (code === 0) return true
+    return this.bytes > 0 ? this.#tail.complete : code === this.#options.emptyExit
+  }
+
+  #endLingerers (): void {
+    this.#git.exited.then(() => {
+      if (this.#git.stdout.readableEnded) return
+      const timer = setTimeout(() => endGroup(this.#git.pid), LINGER)
+      this.#git.stdout.once('close', () => clearTimeout(timer))
+    })
+  }
+}

@@ -1,0 +1,14 @@
+import type { GitHttp } from './plugin.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    gitHttp: GitHttp
+  }
+}
+
+export { default } from './plugin.ts'
+export { default as gitHttp } from './plugin.ts'
+export type { GitHttp } from './plugin.ts'
+export type { GitHttpLimits, GitHttpOptions, GitHttpServices } from './options.ts'
+export type { Authenticate, Authorize, Awaitable, Credentials, GitOperation, Service, Verdict } from './operation.ts'
+export * as errors from './errors.ts'

@@ -1,0 +1,29 @@
+import { finished, type Readable } from 'node:stream'
+import { IdleTimer } from './idle.ts'
+
+/** Bytes of an unwanted body that are read, so that its sender reads the answer instead of a broken connection. */
+const LIMIT = 64 * 1024 * 1024
+/** Milliseconds without a byte of it. */
+const IDLE = 30_000
+
+/**
+ * Reads what is left of a body and drops it. Resolves at its end; a sender that goes on beyond the limit, or
+ * stands still, loses the connection.
+ */
+export function drain (body: Readable): Promise<void> {
+  if (body.readableEnded || body.destroyed) return Promise.resolve()
+  return new Promise((resolve) => {
+    let left = LIMIT
+    const idle = new IdleTimer(IDLE, () => body.destroy())
+    body.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      idle.touch()
+      if (left < 0) body.destroy()
+    })
+    finished(body, { writable: false }, () => {
+      idle.stop()
+      resolve()
+    })
+    body.resume()
+  })
+}

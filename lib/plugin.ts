@@ -1,0 +1,86 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { AccessFile } from './access/access-file.ts'
+import { createAccess } from './access/authorize.ts'
+import { createIdentify } from './access/basic-auth.ts'
+import type { Context } from './context.ts'
+import { inheritedEnvironment } from './git/environment.ts'
+import { Operations } from './limits/operations.ts'
+import { resolveOptions, type GitHttpOptions } from './options.ts'
+import { createCreator } from './repository/create.ts'
+import { createLocate } from './repository/locate.ts'
+import { createReadSettings } from './repository/settings.ts'
+import { addFamilyConstraint } from './routes/families.ts'
+import { registerRoutes } from './routes/register.ts'
+
+/** What `fastify.gitHttp` offers; it speaks for every registration in its scope. */
+export interface GitHttp {
+  /** Operations in flight now. */
+  readonly active: number
+  /**
+   * Refuses new operations with 503, waits for those in flight up to `limits.closeGrace`, then ends the rest.
+   * `app.close()` does this too.
+   */
+  drain (): Promise<void>
+}
+
+class Registrations implements GitHttp {
+  readonly #contexts: Context[] = []
+
+  add (context: Context): void {
+    this.#contexts.push(context)
+  }
+
+  get active (): number {
+    return this.#contexts.reduce((sum, { operations }) => sum + operations.size, 0)
+  }
+
+  async drain (): Promise<void> {
+    await Promise.all(this.#contexts.map(({ operations, options }) => operations.drain(options.limits.closeGrace)))
+  }
+}
+
+async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promise<void> {
+  const options = resolveOptions(given)
+  const env = inheritedEnvironment()
+  const accessFile = options.accessFile === undefined ? null : await AccessFile.open(options.accessFile, fastify.log)
+  const creator = createCreator(options.git, env)
+  const operations = new Operations()
+  addFamilyConstraint(fastify)
+
+  // A scope of its own: its parsers, its error handler and its prefix are nobody else's.
+  await fastify.register(async (scope) => {
+    const authenticate = accessFile === null
+      ? options.authenticate
+      : async ({ username, password }: { username: string, password: string }) => await accessFile.authenticate(username, password)
+    const context: Context = {
+      options,
+      env,
+      locate: createLocate(options),
+      readSettings: createReadSettings(options.git, env),
+      identify: await createIdentify(scope, authenticate),
+      access: createAccess(options, accessFile),
+      creator,
+      operations
+    }
+    registerRoutes(scope, context)
+    registrationsOf(fastify).add(context)
+  }, { prefix: options.prefix ?? '' })
+
+  // preClose, because onClose runs only after transfers in flight have ended.
+  fastify.addHook('preClose', async () => {
+    await operations.drain(options.limits.closeGrace)
+    await creator.close()
+  })
+}
+
+/** One decoration for all registrations that share a scope. */
+function registrationsOf (fastify: FastifyInstance): Registrations {
+  if (!fastify.hasDecorator('gitHttp')) fastify.decorate('gitHttp', new Registrations())
+  return fastify.gitHttp as Registrations
+}
+
+/** `fastify.register(gitHttp, options)`; see {@link GitHttpOptions}. */
+const plugin: FastifyPluginAsync<GitHttpOptions> = fp(gitHttp, { fastify: '5.x', name: 'fastify-git-http' })
+
+export default plugin

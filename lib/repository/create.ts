@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { GitFailedError } from '../errors.ts'
+import { captureGit } from '../git/capture.ts'
+import { isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
+
+/** `git init` says little. */
+const OUTPUT_LIMIT = 65_536
+
+/** Creates repositories on first push. */
+export interface Creator {
+  /**
+   * Creates a bare repository at `path`, which must be inside `root` (a real path) when there is one. Of
+   * several that try at once one creates it, and all get it. Null when the path is inside another repository.
+   */
+  create (path: string, root: string | null): Promise<GitDirectory | null>
+  /** An empty repository that stands for one not created yet: asking what a push would meet creates nothing. */
+  template (): Promise<GitDirectory>
+  close (): Promise<void>
+}
+
+export function createCreator (git: { path: string }, env: Record<string, string>): Creator {
+  let template: Promise<GitDirectory> | undefined
+
+  return { create, template: () => (template ??= makeTemplate()), close }
+
+  async function create (path: string, root: string | null): Promise<GitDirectory | null> {
+    const parent = dirname(path)
+    if (!await isVacantParent(parent, root)) return null
+    await mkdir(parent, { recursive: true })
+    const realParent = await real(parent)
+    if (realParent === null || (root !== null && !isInside(root, realParent))) return null
+    // Complete before it has its name: no other request ever sees half a repository.
+    const draft = join(parent, `.new-repository-${randomUUID()}`)
+    await mkdir(draft)
+    try {
+      await init(draft)
+      await rename(draft, path)
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true })
+      const existing = await openGitDirectory(path, root)
+      if (existing === null) throw error
+      return existing
+    }
+    return await openGitDirectory(path, root)
+  }
+
+  async function makeTemplate (): Promise<GitDirectory> {
+    const directory = await mkdtemp(join(tmpdir(), 'fastify-git-http-template-'))
+    await init(directory)
+    return { directory, common: directory }
+  }
+
+  async function init (directory: string): Promise<void> {
+    const { code } = await captureGit(git.path, ['init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
+    if (code !== 0) throw new GitFailedError()
+  }
+
+  async function close (): Promise<void> {
+    const made = await template?.catch(() => undefined)
+    if (made !== undefined) await rm(made.directory, { recursive: true, force: true })
+  }
+}
+
+/** False when the nearest folder that exists is outside root, or when it or a folder above it is a repository. */
+async function isVacantParent (parent: string, root: string | null): Promise<boolean> {
+  for (let folder = parent; ; folder = dirname(folder)) {
+    if (folder === root || folder === dirname(folder)) return true
+    const existing = await real(folder)
+    if (existing === null) continue
+    if (root !== null && !isInside(root, existing)) return false
+    if (await openGitDirectory(folder, null) !== null || await openGitDirectory(join(folder, '.git'), null) !== null) return false
+  }
+}

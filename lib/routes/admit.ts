@@ -1,0 +1,90 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Context } from '../context.ts'
+import { InternalError } from '../errors.ts'
+import { requestEnvironment } from '../git/environment.ts'
+import type { GitOperation, Service } from '../operation.ts'
+import { cleanProtocol, protocolVersion } from '../protocol/capabilities.ts'
+import type { GitDirectory } from '../repository/git-directory.ts'
+import type { Located } from '../repository/locate.ts'
+
+/** What a route asks admission for. */
+export interface Wanted {
+  /** The repository part of the URL. */
+  path: string
+  service: Service
+  phase: GitOperation['phase']
+  /** False when the request only asks what a push would meet, so that nothing is created for it. */
+  mayCreate?: boolean
+}
+
+/** An operation that passed every check. */
+export interface Admitted {
+  operation: GitOperation
+  repository: GitDirectory
+  /** The part of git's environment that depends on the request. */
+  environment: Record<string, string>
+  namespace: string | undefined
+  /** No shared cache may keep the answer. */
+  private: boolean
+}
+
+/**
+ * The way of every request, of every family and method: find the repository, find out who asks, decide. What
+ * is learned about the repository on the way shows in no answer before the decision.
+ */
+export async function admit (context: Context, request: FastifyRequest, reply: FastifyReply, wanted: Wanted): Promise<Admitted> {
+  const { access, options } = context
+  const located = await hostCall(() => context.locate(wanted.path, request))
+  const protocol = cleanProtocol(request.headers['git-protocol'])
+  const operation: GitOperation = {
+    repository: located.name,
+    directory: located.repository?.directory ?? located.vacant ?? '',
+    service: wanted.service,
+    phase: wanted.phase,
+    access: wanted.service === 'receive-pack' ? 'write' : 'read',
+    user: await context.identify(request, reply),
+    protocol: protocolVersion(protocol)
+  }
+  const repository = located.repository ?? await vacancy(context, request, operation, located, wanted)
+  if (located.repository !== null) {
+    operation.user = await access.decide(operation, request, await context.readSettings(located.repository))
+  }
+  const namespace = await hostCall(() => cleanNamespace(options.namespace?.(operation, request)))
+  const computed = requestEnvironment({ user: operation.user, address: request.ip, protocol, namespace })
+  const added = await hostCall(() => options.environment?.(operation, request))
+  return { operation, repository, environment: { ...computed, ...added }, namespace, private: access.isPrivate(operation.user) }
+}
+
+/** A push to a repository that does not exist: refused as missing, unless the host lets pushes create it. */
+async function vacancy (context: Context, request: FastifyRequest, operation: GitOperation, located: Located, wanted: Wanted): Promise<GitDirectory> {
+  const { access, creator, options } = context
+  const { createOnPush = false, root = null } = options
+  if (createOnPush === false || operation.access !== 'write' || located.vacant === null) throw await access.missing(operation)
+  operation.user = await access.decide(operation, request, null)
+  const permitted = createOnPush === true || await hostCall(() => createOnPush(located.name, request))
+  if (!permitted) throw await access.missing(operation)
+  if (wanted.mayCreate !== true) return await creator.template()
+  const created = await creator.create(located.vacant, root)
+  if (created === null) throw await access.missing(operation)
+  return created
+}
+
+/** gitnamespaces(7): a namespace is a ref name prefix; what could leave it is a mistake of the host. */
+function cleanNamespace (namespace: string | undefined): string | undefined {
+  if (namespace === undefined || namespace === '') return undefined
+  // eslint-disable-next-line no-control-regex
+  if (!/^[^\s~^:?*[\\\u0000-\u001f\u007f]+$/.test(namespace) || namespace.includes('..')) throw new TypeError('not a namespace')
+  return namespace
+}
+
+/** Calls a function of the host; its failure is logged with its cause and answered without it. */
+async function hostCall<T> (call: () => T | Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('FST_GIT_')) throw cause
+    const error = new InternalError()
+    error.cause = cause
+    throw error
+  }
+}

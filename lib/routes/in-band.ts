@@ -1,0 +1,55 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import { drain } from '../limits/drain.ts'
+import { pushCapabilities } from '../protocol/capabilities.ts'
+import { decodeFirstPacket, MAX_PACKET_LENGTH } from '../protocol/pkt-line.ts'
+import { fetchError, pushError } from '../protocol/report-status.ts'
+import { neverCache } from './headers.ts'
+
+/** True for a refusal whose reason the user should read although it comes on a POST. */
+export function isInBand (error: unknown): error is Error & { inBand: true } {
+  return error instanceof Error && 'inBand' in error && error.inBand === true
+}
+
+/**
+ * Answers a refused POST with 200 and the reason in git's own protocol, because git throws the body of an HTTP error on
+ * POST away (remote-curl.c, post_rpc). What the client can read of a refused push is in the capabilities of
+ * its first command. A probe, and what cannot be understood, gets the plain HTTP error.
+ */
+export async function answerInBand (error: Error, service: 'upload-pack' | 'receive-pack', body: Readable | null, gzip: boolean, reply: FastifyReply): Promise<FastifyReply> {
+  let answer = fetchError(error.message)
+  if (service === 'receive-pack') {
+    const capabilities = body === null || gzip ? null : await firstCapabilities(body)
+    if (capabilities === null) throw error
+    answer = pushError(error.message, capabilities)
+  }
+  if (body !== null) await drain(body)
+  neverCache(reply, true)
+  return await reply.type(`application/x-git-${service}-result`).send(answer)
+}
+
+async function firstCapabilities (body: Readable): Promise<string[] | null> {
+  let head = Buffer.alloc(0)
+  for (;;) {
+    const packet = decodeFirstPacket(head)
+    if (packet.state === 'data') return pushCapabilities(packet.payload)
+    if (packet.state !== 'incomplete' || head.length > MAX_PACKET_LENGTH) return null
+    const chunk = body.read() as Buffer | null
+    if (chunk !== null) head = Buffer.concat([head, chunk])
+    else if (body.readableEnded || body.destroyed || !await readable(body)) return null
+  }
+}
+
+/** Waits for more of the body; false when there will be none. */
+async function readable (body: Readable): Promise<boolean> {
+  const settled = new AbortController()
+  const wait = (event: string): Promise<unknown> => once(body, event, { signal: settled.signal })
+  try {
+    return await Promise.race([wait('readable').then(() => true), wait('end').then(() => false), wait('close').then(() => false)])
+  } catch {
+    return false
+  } finally {
+    settled.abort()
+  }
+}

@@ -1,0 +1,30 @@
+import type { Readable } from 'node:stream'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { drain } from '../limits/drain.ts'
+import { neverCache } from './headers.ts'
+
+/** Seconds after which a client may try again what the server could not do now. */
+const RETRY_AFTER = 5
+
+type Refusal = FastifyError & { headers?: Record<string, string>, allow?: string }
+
+/**
+ * Builds the error handler of the plugin's scope: errors of ours become a status and a text that git prints,
+ * any other error goes on to the host's handler.
+ */
+export function createRefusal (realm: string): (error: Refusal, request: FastifyRequest, reply: FastifyReply) => void {
+  return (error, request, reply) => {
+    drain((request.body ?? request.raw) as Readable)
+    if (error.code?.startsWith('FST_GIT_') !== true) throw error
+    const status = error.statusCode ?? 500
+    if (status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'git request failed')
+    if (status === 401) reply.header('www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)
+    if (status === 408) reply.header('connection', 'close')
+    if (status === 503) reply.header('retry-after', String(RETRY_AFTER))
+    if (error.allow !== undefined) reply.header('allow', error.allow)
+    for (const [name, value] of Object.entries(error.headers ?? {})) reply.header(name, value)
+    neverCache(reply, false)
+    const text = status >= 500 && status !== 503 ? `${error.message} (request ${request.id})` : error.message
+    reply.code(status).type('text/plain; charset=utf-8').send(`${text}\n`)
+  }
+}

@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { Context } from '../context.ts'
+import { MethodNotAllowedError } from '../errors.ts'
+import type { Operation } from '../limits/operations.ts'
+import { head } from './dumb-refs.ts'
+import { CONSTRAINT, type Family } from './families.ts'
+import { infoRefs } from './info-refs.ts'
+import { objects } from './objects.ts'
+import { createRefusal } from './refusal.ts'
+import { rpc } from './rpc.ts'
+
+type Handler = (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>
+
+/** The whole protocol at a glance. */
+const TABLE: Array<{ family: Family, methods: HTTPMethods[], handler: Handler }> = [
+  { family: 'info-refs', methods: ['GET', 'HEAD'], handler: infoRefs },
+  { family: 'rpc', methods: ['POST'], handler: rpc },
+  { family: 'head', methods: ['GET', 'HEAD'], handler: head },
+  { family: 'objects', methods: ['GET', 'HEAD'], handler: objects }
+]
+
+/** The longest delay that a timer takes, in milliseconds. */
+const NEVER = 2 ** 31 - 1
+
+/** Registers the four families, and 405 for every other method of their URLs. */
+export function registerRoutes (scope: FastifyInstance, context: Context): void {
+  scope.setErrorHandler(createRefusal(context.options.realm))
+  // Bodies are git's: no parser reads them, the ones of the host included.
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  // A server-wide handlerTimeout would cut transfers that have long started.
+  const timeout = hasHandlerTimeout(scope) ? { handlerTimeout: NEVER } : {}
+
+  for (const { family, methods, handler } of TABLE) {
+    const route = { url: '/*', constraints: { [CONSTRAINT]: family }, exposeHeadRoute: false, ...timeout }
+    scope.route({
+      ...route,
+      method: methods,
+      handler: async (request, reply) => await handler(context, context.operations.begin(reply.raw), request, reply)
+    })
+    const others = scope.supportedMethods.filter((method) => !methods.includes(method as HTTPMethods)) as HTTPMethods[]
+    const allow = methods.join(', ')
+    scope.route({
+      ...route,
+      method: others,
+      handler: async () => { throw Object.assign(new MethodNotAllowedError(allow), { allow }) }
+    })
+  }
+}
+
+function hasHandlerTimeout ({ initialConfig }: FastifyInstance): boolean {
+  return 'handlerTimeout' in initialConfig && Number(initialConfig.handlerTimeout) > 0
+}

@@ -1,0 +1,61 @@
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import { startFor, type Context } from '../context.ts'
+import { IdleTimeoutError } from '../errors.ts'
+import { endGit } from '../git/end-process.ts'
+import { feed } from '../git/feed.ts'
+import { ServiceAnswer } from '../git/service-answer.ts'
+import { drain } from '../limits/drain.ts'
+import { IdleTimer } from '../limits/idle.ts'
+import type { Operation } from '../limits/operations.ts'
+import type { Admitted } from './admit.ts'
+
+/** One run of git for one request. */
+export interface Run {
+  operation: Operation
+  admitted: Admitted
+  /** git's subcommand and its arguments. */
+  args: string[]
+  /** The request's body, or null when there is none. */
+  body: Readable | null
+  gzip: boolean
+  /** Goes out before git's first byte. */
+  prefix: Buffer | null
+  /** An exit code besides 0 that means "nothing to say" when there is no output. */
+  emptyExit?: number
+}
+
+/**
+ * Runs git between the request's body and the reply. Resolves with the answer once git has written its first
+ * byte or has ended well, so that headers can still tell a failure; the caller sends it. The operation owns the
+ * process: when the reply closes, whatever is left of the process group is ended.
+ *
+ * @throws GitUnavailableError, GitFailedError, BadEncodingError, IdleTimeoutError
+ */
+export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<ServiceAnswer> {
+  const { repository, environment, operation: { access, service, repository: name } } = run.admitted
+  const write = access === 'write'
+  const git = await startFor(context, repository, run.args, environment, write)
+  const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
+  const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch })
+  // Whoever waits for the answer hears of an error; without this one, an error after the client left would be nobody's.
+  answer.on('error', () => {})
+
+  let ending: Promise<void> | undefined
+  const end = async (): Promise<void> => {
+    idle.stop()
+    answer.destroy()
+    await (ending ??= endGit(git, { write }))
+  }
+  git.exited.then(({ code, signal, stderr }) => {
+    if (code === 0 || code === run.emptyExit || ending !== undefined) return
+    request.log.warn({ repository: name, service, exitCode: code, signal, stderr }, 'git ended with an error')
+  })
+
+  const { body } = run
+  if (body === null) git.stdin.end()
+  else feed(body, run.gzip, git.stdin, idle.touch).then(() => drain(body), (error) => answer.destroy(error))
+  run.operation.own(end)
+  await answer.started()
+  return answer
+}

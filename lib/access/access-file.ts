@@ -168,7 +168,7 @@ function lookUp (rules: UserRules | undefined, name: string): Right {
 function matches (literals: readonly string[], name: string): boolean {
   const [first = '', last = ''] = [literals[0], literals.at(-1)]
   const end = name.length - last.length
-  if (first.length > end || !name.startsWith(first) || !name.endsWith(last)) return false
+  if (!name.startsWith(first) || !name.endsWith(last)) return false
   let from = first.length
   for (const literal of literals.slice(1, -1)) {
     const at = name.indexOf(literal, from)

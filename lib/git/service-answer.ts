@@ -1,11 +1,11 @@
-import { pipeline, Transform, type TransformCallback } from 'node:stream'
+import { Transform, type TransformCallback } from 'node:stream'
 import { GitFailedError } from '../errors.ts'
 import { AnswerTail } from '../protocol/answer-tail.ts'
 import { endGroup } from './end-process.ts'
 import type { GitExit, GitProcess } from './git-process.ts'
 
 /** How long stdout may stay open behind a git that has ended (a hook's background process), in milliseconds. */
-const LINGER = 5_000
+const LINGER = 2_000
 
 export interface AnswerOptions {
   /** Goes out before git's first byte, and not at all when git fails before it. */
@@ -31,7 +31,11 @@ export class ServiceAnswer extends Transform {
     super()
     this.#git = git
     this.#options = options
-    pipeline(git.stdout, this, () => {})
+    // Not pipeline(): it would close stdout when the client leaves, and a receive-pack that then writes dies of
+    // SIGPIPE without removing its quarantine. Whoever ends the process decides what happens to its output.
+    git.stdout.pipe(this)
+    git.stdout.once('error', (error) => this.destroy(error))
+    this.once('close', () => git.stdout.unpipe(this))
     this.#endLingerers()
   }
 

@@ -4,6 +4,8 @@ export class IdleTimer {
 
   constructor (milliseconds: number, onIdle: () => void) {
     this.#timer = setTimeout(onIdle, milliseconds)
+    // The socket or process that it watches keeps the server's loop alive; the watch alone need not.
+    this.#timer.unref()
   }
 
   /** Something moved. */

@@ -23,14 +23,14 @@ export interface TeamServer extends TestServer {
 export const USER = 'alice'
 export const PASSWORD = 'open:sesame'
 
-/** A server under `/git` where only alice reads and writes, with one repository. */
-export async function startTeamServer (t: TestContext, setup: Setup = {}): Promise<TeamServer> {
+/** A server, under `/git` unless told otherwise, where only alice reads and writes, with one repository. */
+export async function startTeamServer (t: TestContext, setup: Setup = {}, prefix = '/git'): Promise<TeamServer> {
   const folder = await temporaryFolder(t)
   const root = join(folder, 'repositories')
   const repository = await makeRepository(root, 'team/app.git', { commits: 3 })
   const seen: Seen[] = []
   const server = await startServer(t, {
-    prefix: '/git',
+    prefix,
     root,
     publicRead: false,
     authenticate: ({ username, password }) => username === USER && password === PASSWORD ? username : null

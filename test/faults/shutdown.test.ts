@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { temporaryFolder } from '../fixtures/folder.ts'
+import { git } from '../fixtures/git.ts'
+import { eventually, processesAbout } from '../fixtures/processes.ts'
+import { commitRandom, makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
+import { startServer } from '../fixtures/server.ts'
+import { gitShim } from '../fixtures/shims.ts'
+
+test('close refuses new work, lets a transfer finish, and then closes', async (t) => {
+  const root = await temporaryFolder(t)
+  const served = await makeRepository(root, 'app.git', { commits: 0 })
+  const work = await makeWorkingCopy(root, 'work')
+  const id = await commitRandom(work, 'big.bin', 16 * 1024 * 1024)
+  await git(['push', '--quiet', served, 'main'], { cwd: work })
+  const { port, app } = await startServer(t, { root })
+
+  const body = `0011command=fetch0001000fno-progress0032want ${id}\n0009done\n0000`
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /app.git/git-upload-pack HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nGit-Protocol: version=2\r\n' +
+    `Content-Type: application/x-git-upload-pack-request\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  await once(socket, 'readable')
+  const idle = connect(port, '127.0.0.1')
+  idle.write('GET /app.git/HEAD HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(idle, 'data')
+
+  const closed = app.close()
+  idle.write('GET /app.git/HEAD HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  assert.match((await buffer(idle)).toString(), /^HTTP\/1\.1 503/)
+  const answer = await buffer(socket)
+  assert.ok(answer.length > 16 * 1024 * 1024, `${answer.length} bytes`)
+  assert.ok(answer.subarray(-32).toString('latin1').endsWith('0000\r\n0\r\n\r\n'), 'complete')
+  await closed
+  assert.deepEqual(await processesAbout(served), [])
+})
+
+test('a transfer that outlasts the grace period is ended, and nothing of it is left', async (t) => {
+  const root = await temporaryFolder(t)
+  const served = await makeRepository(root, 'app.git')
+  const path = await gitShim(root, 'upload-pack', `touch ${root}/running; while :; do sleep 1; done`)
+  const { port, app } = await startServer(t, { root, git: { path }, limits: { closeGrace: 100 } })
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write('GET /app.git/info/refs?service=git-upload-pack HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await eventually(async () => (await readdir(root)).includes('running'), 5_000, 'git runs')
+  const ended = once(socket, 'close')
+  socket.resume()
+  await app.close()
+  await ended
+  assert.deepEqual(await processesAbout(served), [])
+})
+
+test('drain refuses new operations with 503 and Retry-After', async (t) => {
+  const root = await temporaryFolder(t)
+  await makeRepository(root, 'app.git')
+  const { app, url } = await startServer(t, { root })
+  await app.gitHttp.drain()
+  const response = await fetch(`${url}/app.git/HEAD`)
+  assert.equal(response.status, 503)
+  assert.match(response.headers.get('retry-after') ?? '', /^\d+$/)
+})

@@ -77,10 +77,13 @@ export interface ResolvedOptions extends GitHttpOptions {
   limits: Required<GitHttpLimits>
 }
 
+/** git-config(1), "Syntax": section, an optional subsection, and a variable. A `=` would end the name on git's command line. */
+const CONFIG_NAME = /^[A-Za-z0-9-]+\.(?:[^\n\0=]+\.)?[A-Za-z][A-Za-z0-9-]*$/
+
 type Check = (value: unknown) => true | string
 
 const boolean: Check = (value) => typeof value === 'boolean' || 'must be a boolean'
-const text: Check = (value) => (typeof value === 'string' && value !== '') || 'must be a non-empty string'
+const text: Check = (value) => (typeof value === 'string' && value !== '' && !value.includes('\0')) || 'must be a non-empty string without NUL'
 const callback: Check = (value) => typeof value === 'function' || 'must be a function'
 const duration: Check = (value) =>
   (Number.isInteger(value) && value as number > 0 && value as number < 2 ** 31) || 'must be a whole number of milliseconds from 1 to 2147483647'
@@ -90,7 +93,7 @@ const booleanOrCallback: Check = (value) =>
   ['boolean', 'function'].includes(typeof value) || 'must be a boolean or a function'
 const config: Check = (value) => {
   if (!isPlainObject(value)) return 'must be an object'
-  const wrong = Object.entries(value).find(([key, setting]) => !/^[A-Za-z][A-Za-z0-9-]*\..+$/s.test(key) || key.includes('=') || typeof setting !== 'string')
+  const wrong = Object.entries(value).find(([key, setting]) => !CONFIG_NAME.test(key) || typeof setting !== 'string' || setting.includes('\0'))
   return wrong === undefined || `must map git config names to strings, '${wrong[0]}' does not`
 }
 

@@ -7,17 +7,17 @@ import type { ResolvedOptions } from '../options.ts'
 import type { RepositorySettings } from '../repository/settings.ts'
 import type { AccessFile } from './access-file.ts'
 
-const NO_SETTINGS: RepositorySettings = { uploadPack: undefined, receivePack: undefined, uploadArchive: undefined, getAnyFile: undefined }
+/** Reads the repository's own settings; asked for only when the decision needs them, because it may start git. */
+type Settings = () => Promise<RepositorySettings>
 
 /** The one decision point: every family and method passes {@link Access.decide} before anything is revealed. */
 export interface Access {
   /**
-   * Decides on an operation. `settings` is null for a repository that does not exist (yet).
-   * Resolves with the user, who may have been named by `authorize` only now.
+   * Decides on an operation. Resolves with the user, who may have been named by `authorize` only now.
    *
    * @throws AuthenticationRequiredError, ForbiddenError, RefusedError, RepositoryNotFoundError, ServiceDisabledError.
    */
-  decide (operation: GitOperation, request: FastifyRequest, settings: RepositorySettings | null): Promise<string | null>
+  decide (operation: GitOperation, request: FastifyRequest, settings: Settings): Promise<string | null>
   /** The error for a repository that does not exist, or that nobody may know of. */
   missing (operation: GitOperation): Promise<Error>
   /** True when an answer to this user may differ from what everybody gets, so that no shared cache may keep it. */
@@ -31,13 +31,13 @@ export function createAccess (options: ResolvedOptions, accessFile: AccessFile |
 
   return { decide, missing, isPrivate: (user) => user !== null || authorize !== undefined }
 
-  async function decide (operation: GitOperation, request: FastifyRequest, settings: RepositorySettings | null): Promise<string | null> {
+  async function decide (operation: GitOperation, request: FastifyRequest, settings: Settings): Promise<string | null> {
     const verdict = authorize === undefined ? await byRules(operation, settings) : await byHost(operation, request)
     if (verdict === 'hide') throw await missing(operation)
     if (typeof verdict === 'object' && !verdict.allow) throw refusal(verdict, operation)
     if (verdict === false) throw denied(operation.user)
     const user = typeof verdict === 'object' ? verdict.user : operation.user
-    requireService(operation, user, settings ?? NO_SETTINGS)
+    requireService(operation, user, await settings())
     return user
   }
 
@@ -54,18 +54,20 @@ export function createAccess (options: ResolvedOptions, accessFile: AccessFile |
   }
 
   /** The rules without a host's `authorize`. A private repository is hidden from a user who may not read it. */
-  async function byRules (operation: GitOperation, settings: RepositorySettings | null): Promise<Verdict> {
+  async function byRules (operation: GitOperation, settings: Settings): Promise<Verdict> {
     const everybody = await anonymousRights(operation, settings)
     const rights = await userRights(operation)
     if (everybody[operation.access] || rights[operation.access]) return true
-    return operation.user === null || everybody.read || rights.read ? false : 'hide'
+    const visible = everybody.read || rights.read || (operation.user === null && challenges)
+    return visible ? false : 'hide'
   }
 
-  async function anonymousRights (operation: GitOperation, settings: RepositorySettings | null): Promise<{ read: boolean, write: boolean }> {
+  async function anonymousRights (operation: GitOperation, settings: Settings | null): Promise<{ read: boolean, write: boolean }> {
     const granted = await accessFile?.rights(null, operation.repository)
     if (granted !== undefined) return { read: granted !== 'none', write: granted === 'write' }
     // Where no file lists rights, the repository's own config may open it (git-http-backend(1), http.receivepack).
-    return { read: publicRead, write: publicWrite || (accessFile === null && settings?.receivePack === true) }
+    const asksConfig = accessFile === null && settings !== null && operation.access === 'write' && operation.user === null
+    return { read: publicRead, write: publicWrite || (asksConfig && (await settings()).receivePack === true) }
   }
 
   async function userRights ({ user, repository }: GitOperation): Promise<{ read: boolean, write: boolean }> {
@@ -113,5 +115,11 @@ function isVerdict (verdict: unknown): verdict is Verdict {
   if (typeof verdict === 'boolean' || verdict === 'hide') return true
   if (typeof verdict !== 'object' || verdict === null || !('allow' in verdict)) return false
   if (verdict.allow === true) return 'user' in verdict && typeof verdict.user === 'string' && verdict.user !== ''
-  return verdict.allow === false && 'reason' in verdict && typeof verdict.reason === 'string'
+  return verdict.allow === false && 'reason' in verdict && typeof verdict.reason === 'string' &&
+    (!('status' in verdict) || verdict.status === undefined || isRefusalStatus(verdict.status))
+}
+
+/** A 2xx would make git store the credentials. */
+function isRefusalStatus (status: unknown): boolean {
+  return Number.isInteger(status) && status as number >= 300 && status as number <= 599
 }

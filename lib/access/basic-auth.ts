@@ -6,9 +6,8 @@ import type { Authenticate } from '../operation.ts'
 /** Answers the verified user of a request's Basic credentials, or null when it carries none. */
 export type Identify = (request: FastifyRequest, reply: FastifyReply) => Promise<string | null>
 
-/** C0 controls and what is left of bytes that are not UTF-8: in a name they would forge log lines and identities. */
-// eslint-disable-next-line no-control-regex
-const UNCLEAN = /[\u0000-\u001f\u007f\ufffd]/
+/** Controls and what is left of bytes that are not UTF-8: in a name they would forge log lines and identities. */
+const UNCLEAN = /[\p{Cc}\ufffd]/u
 
 /**
  * Registers @fastify/basic-auth in `scope` and builds {@link Identify}. Credentials are checked whenever they are

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { ReadStream } from 'node:tty'
-import { parseAccessFile } from '../access/access-file.ts'
+import { parseAccessFile } from '../access/access-rules.ts'
 import { hashPassword } from '../access/password.ts'
 import { Failure } from './failure.ts'
 

@@ -27,7 +27,7 @@ export async function createApp (settings: ServeSettings, log: FastifyBaseLogger
   const app = Fastify({
     loggerInstance: log,
     // One proxy: the address that it saw. Further to the left in X-Forwarded-For stands what clients claim.
-    trustProxy: settings.trustProxy ? 1 : false,
+    trustProxy: settings.trustProxy && ((_address: string, hop: number) => hop === 0),
     ...(tls === undefined ? {} : { http2: true, https: tls }),
     serverFactory: (handler: () => void) => connections.watch(createListener(handler, tls))
   } as unknown as FastifyServerOptions) as FastifyInstance

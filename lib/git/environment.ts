@@ -39,8 +39,7 @@ export function requestEnvironment ({ user, address, protocol, namespace }: Requ
 
 /** A user name may come from anywhere; a newline in it would forge lines in whatever a hook writes. */
 function printable (text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f]/g, '?')
+  return text.replace(/\p{Cc}/gu, '?')
 }
 
 /**

@@ -1,6 +1,7 @@
-import { finished, pipeline, Transform, type Readable, type TransformCallback, type Writable } from 'node:stream'
+import { finished, pipeline, Transform, type Readable, type TransformCallback, Writable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { BadEncodingError } from '../errors.ts'
+import { release } from '../limits/release.ts'
 
 /**
  * Streams a request body into git's stdin, unpacked when it is gzip, with backpressure.
@@ -11,7 +12,7 @@ import { BadEncodingError } from '../errors.ts'
  */
 export function feed (body: Readable, gzip: boolean, stdin: Writable, onProgress: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const entry = gzip ? createGunzip() : stdin
+    const entry = gzip ? createGunzip() : writeAndRelease(stdin)
     if (gzip) {
       pipeline(entry as Transform, new HoldBack(), stdin, (error) => settle(isZlibError(error) ? new BadEncodingError() : null))
     } else {
@@ -29,6 +30,26 @@ export function feed (body: Readable, gzip: boolean, stdin: Writable, onProgress
       else reject(error)
     }
   })
+}
+
+/** Passes chunks on to `stdin` and frees each as soon as git's pipe has it. */
+function writeAndRelease (stdin: Writable): Writable {
+  const entry = new Writable({
+    write (chunk: Buffer, _encoding, callback) {
+      stdin.write(chunk, (error) => {
+        release(chunk)
+        callback(error)
+      })
+    },
+    final (callback) { stdin.end(callback) },
+    destroy (error, callback) {
+      stdin.destroy()
+      callback(error)
+    }
+  })
+  // git ends before it has read everything: the exit tells why.
+  entry.on('error', () => {})
+  return entry
 }
 
 /**

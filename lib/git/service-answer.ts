@@ -1,5 +1,8 @@
+import { ServerResponse } from 'node:http'
+import { Http2ServerResponse } from 'node:http2'
 import { Transform, type TransformCallback } from 'node:stream'
 import { GitFailedError } from '../errors.ts'
+import { release } from '../limits/release.ts'
 import { AnswerTail } from '../protocol/answer-tail.ts'
 import { endGroup } from './end-process.ts'
 import type { GitExit, GitProcess } from './git-process.ts'
@@ -47,6 +50,21 @@ export class ServiceAnswer extends Transform {
       this.once('error', reject)
       this.once('close', () => reject(new GitFailedError()))
     })
+  }
+
+  /**
+   * What Fastify calls to send the answer. To a response the chunks go one by one, and each is freed as soon as the
+   * connection has it; any other stream (a host's compression) may keep them, and gets an ordinary pipe.
+   */
+  override pipe<T extends NodeJS.WritableStream> (destination: T, options?: { end?: boolean }): T {
+    if (!(destination instanceof ServerResponse) && !(destination instanceof Http2ServerResponse)) return super.pipe(destination, options)
+    this.on('data', (chunk: Buffer) => {
+      const written = (): void => { if (chunk !== this.#options.prefix) release(chunk) }
+      if (!destination.write(chunk, written)) this.pause()
+    })
+    destination.on('drain', () => this.resume())
+    if (options?.end !== false) this.once('end', () => destination.end())
+    return destination
   }
 
   override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {

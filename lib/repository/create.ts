@@ -4,36 +4,48 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
 import { captureGit } from '../git/capture.ts'
-import { isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
+import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
 
 /** `git init` says little. */
 const OUTPUT_LIMIT = 65_536
+
+/** Something other than a repository has the name, or the name is none here. */
+const IN_THE_WAY = ['EEXIST', 'ENOTDIR', 'ENOTEMPTY', 'ENAMETOOLONG', 'EISDIR', 'ELOOP']
 
 /** Creates repositories on first push. */
 export interface Creator {
   /**
    * Creates a bare repository at `path`, which must be inside `root` (a real path) when there is one. Of
-   * several that try at once one creates it, and all get it. Null when the path is inside another repository.
+   * several that try at once one creates it, and all get it. Null when the path is taken or inside another repository.
    */
   create (path: string, root: string | null): Promise<GitDirectory | null>
-  /** An empty repository that stands for one not created yet: asking what a push would meet creates nothing. */
-  template (): Promise<GitDirectory>
+  /** An empty repository that stands for one not created yet: asking what a push would meet creates nothing. Null as for `create`. */
+  template (path: string, root: string | null): Promise<GitDirectory | null>
   close (): Promise<void>
 }
 
 export function createCreator (git: { path: string }, env: Record<string, string>): Creator {
   let template: Promise<GitDirectory> | undefined
 
-  return { create, template: () => (template ??= makeTemplate()), close }
+  return { create, template: makeTemplateOnce, close }
 
   async function create (path: string, root: string | null): Promise<GitDirectory | null> {
+    try {
+      return await createAt(path, root)
+    } catch (error) {
+      if (IN_THE_WAY.includes((error as NodeJS.ErrnoException).code ?? '')) return null
+      throw error
+    }
+  }
+
+  async function createAt (path: string, root: string | null): Promise<GitDirectory | null> {
     const parent = dirname(path)
-    if (!await isVacantParent(parent, root)) return null
+    if (!await isVacant(path, root)) return null
     await mkdir(parent, { recursive: true })
     const realParent = await real(parent)
-    if (realParent === null || (root !== null && !isInside(root, realParent))) return null
+    if (realParent === null || !isInside(root, realParent)) return null
     // Complete before it has its name: no other request ever sees half a repository.
-    const draft = join(parent, `.new-repository-${randomUUID()}`)
+    const draft = join(parent, `.new-${randomUUID()}`)
     await mkdir(draft)
     try {
       await init(draft)
@@ -45,6 +57,10 @@ export function createCreator (git: { path: string }, env: Record<string, string
       return existing
     }
     return await openGitDirectory(path, root)
+  }
+
+  async function makeTemplateOnce (path: string, root: string | null): Promise<GitDirectory | null> {
+    return await isVacant(path, root) ? await (template ??= makeTemplate()) : null
   }
 
   async function makeTemplate (): Promise<GitDirectory> {
@@ -65,12 +81,12 @@ export function createCreator (git: { path: string }, env: Record<string, string
 }
 
 /** False when the nearest folder that exists is outside root, or when it or a folder above it is a repository. */
-async function isVacantParent (parent: string, root: string | null): Promise<boolean> {
-  for (let folder = parent; ; folder = dirname(folder)) {
+async function isVacant (path: string, root: string | null): Promise<boolean> {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
     if (folder === root || folder === dirname(folder)) return true
     const existing = await real(folder)
     if (existing === null) continue
-    if (root !== null && !isInside(root, existing)) return false
-    if (await openGitDirectory(folder, null) !== null || await openGitDirectory(join(folder, '.git'), null) !== null) return false
+    if (!isInside(root, existing)) return false
+    if (await isGitDirectory(existing) || await isGitDirectory(join(existing, '.git'))) return false
   }
 }

@@ -1,5 +1,6 @@
+import { constants } from 'node:fs'
 import { lstat, open, readlink, realpath, stat } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, sep } from 'node:path'
 
 /** Longest `.git` file, `commondir` or alternates file that is read, in bytes. */
 const MAX_POINTER_LENGTH = 65_536
@@ -16,23 +17,23 @@ export interface GitDirectory {
 /**
  * The repository at `path`, following a `.git` file as setup.c's read_gitfile does, or null when there is none.
  * With `root` (a real path), null as well when any part of it lies outside: a symlink, a `.git` file,
- * `commondir` or alternates must not publish what was never meant to be.
+ * `commondir` or alternates must not publish what was never meant to be. What cannot be checked counts as outside.
  */
 export async function openGitDirectory (path: string, root: string | null): Promise<GitDirectory | null> {
   const found = await real(path)
-  if (found === null) return null
+  if (found === null || !isInside(root, found)) return null
   const info = await stat(found).catch(() => null)
   const directory = info?.isFile() === true ? await followGitFile(found) : found
   if (directory === null || !isInside(root, directory)) return null
-  const pointer = await readSmall(join(directory, 'commondir'))
-  const common = pointer === null ? directory : await real(resolve(directory, pointer.trimEnd()))
+  if (root !== null && !await partsStayInside(root, directory, ['HEAD', 'commondir'])) return null
+  const common = await commonOf(directory)
   if (common === null || !isInside(root, common)) return null
   if (!await isGitDirectory(directory, common)) return null
   if (root !== null && !await staysInside(root, common)) return null
   return { directory, common }
 }
 
-/** True when `path` is `root` or below it; both real. Without a root everything is. */
+/** True when `path` is root or below it; both real. Without a root everything is. */
 export function isInside (root: string | null, path: string): boolean {
   if (root === null || path === root) return true
   return path.startsWith(root.endsWith(sep) ? root : root + sep)
@@ -44,7 +45,7 @@ export async function real (path: string): Promise<string | null> {
 }
 
 /** setup.c, is_git_directory: a HEAD that could be one, `objects` and `refs`. */
-async function isGitDirectory (directory: string, common: string): Promise<boolean> {
+export async function isGitDirectory (directory: string, common: string = directory): Promise<boolean> {
   const [head, objects, refs] = await Promise.all([
     isHead(join(directory, 'HEAD')),
     stat(join(common, 'objects')).then((info) => info.isDirectory(), () => false),
@@ -59,49 +60,72 @@ async function isHead (path: string): Promise<boolean> {
   if (info === null) return false
   if (info.isSymbolicLink()) return (await readlink(path)).startsWith('refs/')
   const text = await readSmall(path)
-  return text !== null && /^(?:ref:\s*refs\/|[0-9a-f]{40})/.test(text)
+  return typeof text === 'string' && /^(?:ref:\s*refs\/|[0-9a-f]{40})/.test(text)
 }
 
 async function followGitFile (file: string): Promise<string | null> {
   const text = await readSmall(file)
-  if (text === null || !text.startsWith('gitdir: ')) return null
-  return await real(resolve(dirname(file), text.slice('gitdir: '.length).trimEnd()))
+  if (typeof text !== 'string' || !text.startsWith('gitdir: ')) return null
+  return await follow(dirname(file), text.slice('gitdir: '.length).trimEnd())
+}
+
+async function commonOf (directory: string): Promise<string | null> {
+  const text = await readSmall(join(directory, 'commondir'))
+  if (text === MISSING) return directory
+  return text === UNREADABLE ? null : await follow(directory, text.trimEnd())
+}
+
+/** Where a path in a file leads. Never normalised as text: git leaves `link/..` to the file system, which follows the link first. */
+async function follow (from: string, path: string): Promise<string | null> {
+  return await real(isAbsolute(path) ? path : `${from}/${path}`)
 }
 
 async function staysInside (root: string, common: string): Promise<boolean> {
-  const parts = await Promise.all(['objects', 'objects/pack', 'objects/info', 'refs', 'packed-refs', 'config'].map((name) => real(join(common, name))))
-  if (parts.some((part) => part !== null && !isInside(root, part))) return false
-  return parts[0] != null && await alternatesStayInside(root, parts[0], 0)
+  const parts = ['objects', 'objects/pack', 'objects/info', 'objects/info/alternates', 'refs', 'packed-refs', 'config', 'shallow']
+  if (!await partsStayInside(root, common, parts)) return false
+  return await alternatesStayInside(root, join(common, 'objects'), 0)
+}
+
+async function partsStayInside (root: string, directory: string, parts: string[]): Promise<boolean> {
+  const found = await Promise.all(parts.map((part) => real(join(directory, part))))
+  return found.every((part) => part === null || isInside(root, part))
 }
 
 async function alternatesStayInside (root: string, objects: string, depth: number): Promise<boolean> {
   const text = await readSmall(join(objects, 'info', 'alternates'))
-  if (text === null) return true
-  if (depth >= MAX_ALTERNATES_DEPTH) return false
+  if (text === MISSING) return true
+  if (text === UNREADABLE || depth >= MAX_ALTERNATES_DEPTH) return false
   for (const line of text.split('\n')) {
     if (line === '' || line.startsWith('#')) continue
     // A quoted line may hide any path; git writes them only for names that start with a quote.
     if (line.startsWith('"')) return false
-    const target = await real(resolve(objects, line))
+    const target = await follow(objects, line)
     if (target === null) continue
     if (!isInside(root, target) || !await alternatesStayInside(root, target, depth + 1)) return false
   }
   return true
 }
 
-/** A small text file, or null when it is missing, no file, or larger than any honest one. */
-async function readSmall (path: string): Promise<string | null> {
-  const file = await open(path).catch(() => null)
-  if (file === null) return null
+const MISSING = Symbol('missing')
+const UNREADABLE = Symbol('unreadable')
+
+/**
+ * A small text file. `UNREADABLE` when it is no file, larger than any honest one, or holds what git and we would
+ * read differently: git's paths end at a NUL, and ours would lose bytes that are not UTF-8.
+ */
+async function readSmall (path: string): Promise<string | typeof MISSING | typeof UNREADABLE> {
   try {
-    const { size } = await file.stat()
-    if (size > MAX_POINTER_LENGTH) return null
-    const buffer = Buffer.alloc(MAX_POINTER_LENGTH)
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
-    return buffer.toString('utf8', 0, bytesRead)
-  } catch {
-    return null
-  } finally {
-    await file.close()
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      if (!(await file.stat()).isFile()) return UNREADABLE
+      const buffer = Buffer.alloc(MAX_POINTER_LENGTH + 1)
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0)
+      const text = buffer.toString('utf8', 0, bytesRead)
+      return bytesRead > MAX_POINTER_LENGTH || /[\0\ufffd]/.test(text) ? UNREADABLE : text
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '') ? MISSING : UNREADABLE
   }
 }

@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { InternalError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { openGitDirectory, real, type GitDirectory } from './git-directory.ts'
+import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
 import { repositorySegments } from './path.ts'
 
 /** Where a repository path of a URL leads. */
@@ -45,6 +45,7 @@ async function underRoot (root: string, segments: string[]): Promise<Located> {
   if (base === null) return NOWHERE
   const path = join(base, ...segments)
   const wanted = segments.join('/')
+  if (await leadsAstray(base, segments)) return NOWHERE
   // Root itself has no name that a suffix could be added to.
   for (const { suffix, name } of wanted === '' ? SUFFIXES.slice(0, 2) : SUFFIXES) {
     const repository = await openGitDirectory(path + suffix, base)
@@ -53,6 +54,19 @@ async function underRoot (root: string, segments: string[]): Promise<Located> {
   }
   const name = wanted.endsWith('.git') ? wanted : `${wanted}.git`
   return { name, repository: null, vacant: wanted === '' ? null : join(base, name) }
+}
+
+/**
+ * True when a folder on the way lies outside root or is itself a git directory: `app.git/worktrees/one` would be a
+ * second name for `app.git`, and no rule about the first would hold for it.
+ */
+async function leadsAstray (base: string, segments: string[]): Promise<boolean> {
+  const folders = segments.map((_, i) => join(base, ...segments.slice(0, i)))
+  const astray = await Promise.all(folders.map(async (folder) => {
+    const found = await real(folder)
+    return found !== null && (!isInside(base, found) || await isGitDirectory(found))
+  }))
+  return astray.includes(true)
 }
 
 async function resolved (path: string, target: string | null): Promise<Located> {

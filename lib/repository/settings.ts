@@ -15,6 +15,9 @@ export interface RepositorySettings {
   getAnyFile: boolean | undefined
 }
 
+/** What a repository without a word about it has. */
+export const NO_SETTINGS: RepositorySettings = { uploadPack: undefined, receivePack: undefined, uploadArchive: undefined, getAnyFile: undefined }
+
 export type ReadSettings = (repository: GitDirectory) => Promise<RepositorySettings>
 
 interface Remembered {

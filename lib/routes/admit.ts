@@ -4,8 +4,9 @@ import { InternalError } from '../errors.ts'
 import { requestEnvironment } from '../git/environment.ts'
 import type { GitOperation, Service } from '../operation.ts'
 import { cleanProtocol, protocolVersion } from '../protocol/capabilities.ts'
-import type { GitDirectory } from '../repository/git-directory.ts'
+import { real, type GitDirectory } from '../repository/git-directory.ts'
 import type { Located } from '../repository/locate.ts'
+import { NO_SETTINGS } from '../repository/settings.ts'
 
 /** What a route asks admission for. */
 export interface Wanted {
@@ -45,10 +46,9 @@ export async function admit (context: Context, request: FastifyRequest, reply: F
     user: await context.identify(request, reply),
     protocol: protocolVersion(protocol)
   }
-  const repository = located.repository ?? await vacancy(context, request, operation, located, wanted)
-  if (located.repository !== null) {
-    operation.user = await access.decide(operation, request, await context.readSettings(located.repository))
-  }
+  const existing = located.repository
+  if (existing !== null) operation.user = await access.decide(operation, request, async () => await context.readSettings(existing))
+  const repository = existing ?? await vacancy(context, request, operation, located, wanted)
   const namespace = await hostCall(() => cleanNamespace(options.namespace?.(operation, request)))
   const computed = requestEnvironment({ user: operation.user, address: request.ip, protocol, namespace })
   const added = await hostCall(() => options.environment?.(operation, request))
@@ -60,13 +60,15 @@ async function vacancy (context: Context, request: FastifyRequest, operation: Gi
   const { access, creator, options } = context
   const { createOnPush = false, root = null } = options
   if (createOnPush === false || operation.access !== 'write' || located.vacant === null) throw await access.missing(operation)
-  operation.user = await access.decide(operation, request, null)
+  operation.user = await access.decide(operation, request, async () => NO_SETTINGS)
   const permitted = createOnPush === true || await hostCall(() => createOnPush(located.name, request))
   if (!permitted) throw await access.missing(operation)
-  if (wanted.mayCreate !== true) return await creator.template()
-  const created = await creator.create(located.vacant, root)
-  if (created === null) throw await access.missing(operation)
-  return created
+  const base = root === null ? null : await real(root)
+  const repository = wanted.mayCreate === true
+    ? await creator.create(located.vacant, base)
+    : await creator.template(located.vacant, base)
+  if (repository === null) throw await access.missing(operation)
+  return repository
 }
 
 /** gitnamespaces(7): a namespace is a ref name prefix; what could leave it is a mistake of the host. */

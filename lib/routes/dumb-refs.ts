@@ -7,7 +7,7 @@ import type { Operation } from '../limits/operations.ts'
 import { DumbListing } from '../protocol/dumb-listing.ts'
 import { namespacePrefix } from '../protocol/namespace.ts'
 import { admit, type Admitted } from './admit.ts'
-import { targetOf } from './families.ts'
+import { targetOf, type Family } from './families.ts'
 import { neverCache } from './headers.ts'
 import { runService } from './run-service.ts'
 
@@ -16,7 +16,7 @@ const HEAD_LIMIT = 16_384
 
 /** GET info/refs without a service: every ref, computed, so that `git update-server-info` never has to run. */
 export async function dumbInfoRefs (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const admitted = await admitDumb(context, request, reply)
+  const admitted = await admitDumb(context, request, reply, 'info-refs')
   neverCache(reply, admitted.private)
   reply.header('content-type', 'text/plain')
   if (request.method === 'HEAD') return reply.send()
@@ -37,7 +37,7 @@ export async function dumbInfoRefs (context: Context, operation: Operation, requ
  * for a namespace. Empty while the branch is unborn.
  */
 export async function head (context: Context, _operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const admitted = await admitDumb(context, request, reply)
+  const admitted = await admitDumb(context, request, reply, 'head')
   if (admitted.private) neverCache(reply, true)
   return reply.header('content-type', 'text/plain').send(await resolveHead(context, admitted))
 }
@@ -54,6 +54,6 @@ async function resolveHead (context: Context, { repository, environment, namespa
   return target === name ? `${id}\n` : `ref: ${target.slice(prefix.length)}\n`
 }
 
-async function admitDumb (context: Context, request: FastifyRequest, reply: FastifyReply): Promise<Admitted> {
-  return await admit(context, request, reply, { path: targetOf(request).repository, service: 'dumb', phase: 'file' })
+async function admitDumb (context: Context, request: FastifyRequest, reply: FastifyReply, family: Family): Promise<Admitted> {
+  return await admit(context, request, reply, { path: targetOf(request, family).repository, service: 'dumb', phase: 'file' })
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { RepositoryNotFoundError } from '../errors.ts'
 
 /**
  * The URLs of git's HTTP protocol (http-protocol(5), and the table in git's http-backend.c) in four families. A
@@ -56,13 +57,19 @@ export function addFamilyConstraint (fastify: FastifyInstance): void {
 }
 
 function familyOf (url: string): Family | undefined {
-  const query = url.indexOf('?')
-  return parseTarget(query < 0 ? url : url.slice(0, query))?.family
+  // The router ends the path here as well.
+  const end = url.search(/[?#]/)
+  return parseTarget(end < 0 ? url : url.slice(0, end))?.family
 }
 
-/** The target of a request that the router sent to one of the families; decoded once, by the router. */
-export function targetOf (request: FastifyRequest): Target {
+/**
+ * The target of a request that the router sent to one of the families; decoded once, by the router.
+ *
+ * @throws RepositoryNotFoundError when the family's suffix began within the prefix (`/info` and `/info/refs`).
+ */
+export function targetOf (request: FastifyRequest, family: Family): Target {
   const { '*': path = '' } = request.params as { '*'?: string }
-  // The constraint matched the same literal suffix in the raw URL.
-  return parseTarget(`/${path}`) as Target
+  const target = parseTarget(`/${path}`)
+  if (target?.family !== family) throw new RepositoryNotFoundError()
+  return target
 }

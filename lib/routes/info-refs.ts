@@ -14,7 +14,7 @@ type AdvertisedService = typeof SERVICES[number]
 
 /** GET info/refs: the advertisement of a service, or without one the dumb listing (http-protocol(5), "Discovering References"). */
 export async function infoRefs (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const path = targetOf(request).repository
+  const path = targetOf(request, 'info-refs').repository
   const service = askedService(request)
   if (service === null) return await dumbInfoRefs(context, operation, request, reply)
   const admitted = await admit(context, request, reply, { path, service, phase: 'advertise' })
@@ -49,7 +49,10 @@ function announcement (service: AdvertisedService): Buffer {
 function askedService (request: FastifyRequest): AdvertisedService | null {
   const url = request.raw.url ?? ''
   const query = url.indexOf('?')
-  const asked = new URLSearchParams(query < 0 ? '' : url.slice(query + 1)).getAll('service')
+  const parameters = new URLSearchParams(query < 0 ? '' : url.slice(query + 1))
+  const asked = parameters.getAll('service')
+  // What a host's query parser may take for the same parameter.
+  if ([...parameters.keys()].some((name) => name.startsWith('service['))) throw new UnknownServiceError()
   if (asked.length === 0) return null
   const service = SERVICES.find((name) => asked[0] === `git-${name}`)
   if (service === undefined || asked.length > 1) throw new UnknownServiceError()

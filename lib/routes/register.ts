@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Context } from '../context.ts'
-import { MethodNotAllowedError } from '../errors.ts'
+import { InternalError, MethodNotAllowedError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
 import { head } from './dumb-refs.ts'
 import { CONSTRAINT, type Family } from './families.ts'
@@ -36,7 +36,13 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
     scope.route({
       ...route,
       method: methods,
-      handler: async (request, reply) => await handler(context, context.operations.begin(reply.raw), request, reply)
+      handler: async (request, reply) => {
+        try {
+          return await handler(context, context.operations.begin(reply.raw), request, reply)
+        } catch (error) {
+          throw ownError(error)
+        }
+      }
     })
     const others = scope.supportedMethods.filter((method) => !methods.includes(method as HTTPMethods)) as HTTPMethods[]
     const allow = methods.join(', ')
@@ -50,4 +56,10 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
 
 function hasHandlerTimeout ({ initialConfig }: FastifyInstance): boolean {
   return 'handlerTimeout' in initialConfig && Number(initialConfig.handlerTimeout) > 0
+}
+
+/** Whatever fails behind our routes is answered by us: a system error's message names paths. */
+function ownError (error: unknown): unknown {
+  if (error instanceof Error && 'code' in error && String(error.code).startsWith('FST_GIT_')) return error
+  return Object.assign(new InternalError(), { cause: error })
 }

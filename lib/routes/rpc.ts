@@ -15,7 +15,7 @@ const PROBE_LENGTH = '4'
 
 /** POST git-upload-pack, git-receive-pack and git-upload-archive (http-protocol(5), "Smart Service"). */
 export async function rpc (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { repository: path, name } = targetOf(request)
+  const { repository: path, name } = targetOf(request, 'rpc')
   const service = name as Exclude<Service, 'dumb'>
   const expected = `application/x-git-${service}-request`
   if (request.headers['content-type'] !== expected) throw new UnsupportedMediaTypeError(expected)

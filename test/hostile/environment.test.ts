@@ -38,20 +38,15 @@ const PROTOCOLS: Array<{ values: string[], passed: string | undefined, why: stri
 test('Git-Protocol reaches git only in its grammar', async (t) => {
   const stage = await makeStage(t)
   const server = await serve(t, stage)
-  let known = 0
   for (const { values, passed, why } of PROTOCOLS) {
     await t.test(`${values.join(' | ').slice(0, 30)}: ${why}`, async () => {
       const headers = values.map((value) => `Git-Protocol: ${value}`)
-      assert.equal((await send(server.port, 'GET', '/git/app.git/info/refs?service=git-receive-pack', headers)).status, 403)
+      await stage.forget()
       assert.equal((await send(server.port, 'GET', '/git/app.git/info/refs?service=git-upload-pack', headers)).status, 200)
       assert.equal((await post(server.port, '/git/app.git/git-upload-pack', '0000', headers)).status, 200)
-      const environments = await stage.environments()
-      assert.ok(environments.length > known, 'git was started')
-      known = environments.length
-      const seen = new Set(environments.map((environment) => environment['GIT_PROTOCOL']))
-      if (passed !== undefined) assert.ok(seen.has(passed))
-      const allowed = new Set([undefined, ...PROTOCOLS.map((row) => row.passed)])
-      assert.deepEqual([...seen].filter((value) => !allowed.has(value)), [])
+      // Those that serve the request; the others read the repository's config.
+      const environments = (await stage.environments()).filter((environment) => 'REMOTE_ADDR' in environment)
+      assert.deepEqual(environments.map((environment) => environment['GIT_PROTOCOL']), [passed, passed])
     })
   }
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { lstat, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { GitHttpOptions } from '../../lib/index.ts'
+import { hashPassword } from '../../lib/access/password.ts'
+import type { Authenticate, GitHttpOptions } from '../../lib/index.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git, tryGit } from '../fixtures/git.ts'
 import { sendRaw, type RawResponse } from '../fixtures/raw.ts'
@@ -26,6 +27,8 @@ export interface Stage {
   started (): Promise<string[]>
   /** The environment of every git that the server started so far. */
   environments (): Promise<Array<Record<string, string>>>
+  /** Forgets both. */
+  forget (): Promise<void>
 }
 
 export async function makeStage (t: TestContext): Promise<Stage> {
@@ -48,7 +51,8 @@ export async function makeStage (t: TestContext): Promise<Stage> {
     environments: async () => {
       const files = (await readdir(trace)).filter((name) => name.startsWith('environment.'))
       return await Promise.all(files.map(async (name) => parseEnvironment(await readFile(join(trace, name), 'utf8'))))
-    }
+    },
+    forget: async () => { for (const name of await readdir(trace)) await rm(join(trace, name)) }
   }
 }
 
@@ -158,4 +162,26 @@ export async function looseName (repository: string, revision: string): Promise<
 /** The same answer at another second must look the same. */
 export function withoutDate ({ text }: RawResponse): string {
   return text.replace(/^date: .*\r\n/im, '')
+}
+
+/** Every route and method of the four families. */
+export const ROUTES: Array<{ method: string, suffix: string, body?: Buffer }> = [
+  ...['info/refs', 'info/refs?service=git-upload-pack', 'info/refs?service=git-receive-pack', 'HEAD', 'objects/info/packs',
+    'objects/info/alternates', 'objects/info/http-alternates', `objects/ab/${'cd'.repeat(19)}`, `objects/pack/pack-${'ab'.repeat(20)}.pack`]
+    .flatMap((suffix) => [{ method: 'GET', suffix }, { method: 'HEAD', suffix }]),
+  { method: 'POST', suffix: 'git-upload-pack', body: Buffer.from('0000') },
+  { method: 'POST', suffix: 'git-receive-pack', body: Buffer.from('0000') },
+  { method: 'POST', suffix: 'git-receive-pack', body: Buffer.concat([packet(`${ZERO} ${'ab'.repeat(20)} refs/heads/x\0 report-status`), Buffer.from('0000')]) },
+  { method: 'POST', suffix: 'git-upload-archive', body: Buffer.from('0000') }
+]
+
+/** The one account of the tests. */
+export const PASSWORD = 'correct-horse-battery'
+export const authenticate: Authenticate = ({ username, password }) => username === 'alice' && password === PASSWORD ? username : null
+
+/** Writes an access file with alice's hash and answers the option. */
+export async function accessFile (stage: Stage, rules: string): Promise<{ accessFile: string }> {
+  const path = join(stage.folder, 'access.ini')
+  await writeFile(path, `[users]\nalice = ${await hashPassword(PASSWORD)}\n${rules}`)
+  return { accessFile: path }
 }

@@ -32,34 +32,49 @@ async function linkedWorktree (evil: string, common: string): Promise<void> {
 const LINKS: Link[] = [
   { what: 'a symlinked repository', make: async (evil, elsewhere) => { await replace(evil, join(elsewhere, 'secret.git')) } },
   { what: 'a relative symlink', make: async (evil, elsewhere) => { await replace(evil, relative(join(evil, '..'), join(elsewhere, 'secret.git'))) } },
-  { what: 'a symlink to a symlink', make: async (evil, elsewhere) => {
-    await symlink(join(elsewhere, 'secret.git'), `${evil}.hop`)
-    await replace(evil, `${evil}.hop`)
-  } },
-  { what: 'a symlinked folder above the repository', make: async (evil, elsewhere) => {
-    await replace(evil, elsewhere)
-    await symlink('secret.git', join(elsewhere, '.git'))
-  } },
+  {
+    what: 'a symlink to a symlink',
+    make: async (evil, elsewhere) => {
+      await symlink(join(elsewhere, 'secret.git'), `${evil}.hop`)
+      await replace(evil, `${evil}.hop`)
+    }
+  },
+  {
+    what: 'a symlinked folder above the repository',
+    make: async (evil, elsewhere) => {
+      await replace(evil, elsewhere)
+      await symlink('secret.git', join(elsewhere, '.git'))
+    }
+  },
   { what: 'a .git file', make: async (evil, elsewhere) => { await rm(evil, { recursive: true }); await writeFile(evil, `gitdir: ${join(elsewhere, 'secret.git')}\n`) } },
-  { what: 'a .git file with a relative path', make: async (evil, elsewhere) => {
-    await rm(evil, { recursive: true })
-    await mkdir(evil)
-    await writeFile(join(evil, '.git'), `gitdir: ${relative(evil, join(elsewhere, 'secret.git'))}\n`)
-  } },
-  { what: 'a symlinked .git folder of a working copy', make: async (evil, elsewhere) => {
-    await rm(evil, { recursive: true })
-    await mkdir(evil)
-    await symlink(join(elsewhere, 'secret.git'), join(evil, '.git'))
-  } },
+  {
+    what: 'a .git file with a relative path',
+    make: async (evil, elsewhere) => {
+      await rm(evil, { recursive: true })
+      await mkdir(evil)
+      await writeFile(join(evil, '.git'), `gitdir: ${relative(evil, join(elsewhere, 'secret.git'))}\n`)
+    }
+  },
+  {
+    what: 'a symlinked .git folder of a working copy',
+    make: async (evil, elsewhere) => {
+      await rm(evil, { recursive: true })
+      await mkdir(evil)
+      await symlink(join(elsewhere, 'secret.git'), join(evil, '.git'))
+    }
+  },
   { what: 'commondir', make: async (evil, elsewhere) => { await linkedWorktree(evil, `${join(elsewhere, 'secret.git')}\n`) } },
   { what: 'commondir with a relative path', make: async (evil, elsewhere) => { await linkedWorktree(evil, relative(evil, join(elsewhere, 'secret.git'))) } },
   { what: 'alternates', make: async (evil, elsewhere) => { await addAlternates(evil, `${join(elsewhere, 'secret.git/objects')}\n`) } },
   { what: 'alternates with a relative path', make: async (evil, elsewhere) => { await addAlternates(evil, relative(join(evil, 'objects'), join(elsewhere, 'secret.git/objects'))) } },
-  { what: 'alternates of alternates', make: async (evil, elsewhere) => {
-    const hop = await makeRepository(join(evil, '..'), 'hop.git')
-    await addAlternates(hop, `${join(elsewhere, 'secret.git/objects')}\n`)
-    await addAlternates(evil, `${join(hop, 'objects')}\n`)
-  } },
+  {
+    what: 'alternates of alternates',
+    make: async (evil, elsewhere) => {
+      const hop = await makeRepository(join(evil, '..'), 'hop.git')
+      await addAlternates(hop, `${join(elsewhere, 'secret.git/objects')}\n`)
+      await addAlternates(evil, `${join(hop, 'objects')}\n`)
+    }
+  },
   { what: 'symlinked objects', make: async (evil, elsewhere) => { await replace(join(evil, 'objects'), join(elsewhere, 'secret.git/objects')) } },
   { what: 'symlinked objects/pack', make: async (evil, elsewhere) => { await replace(join(evil, 'objects/pack'), join(elsewhere, 'secret.git/objects/pack')) } },
   { what: 'symlinked objects/info', make: async (evil, elsewhere) => { await replace(join(evil, 'objects/info'), join(elsewhere, 'secret.git/objects/info')) } },
@@ -71,25 +86,37 @@ const LINKS: Link[] = [
 const TRICKS: Link[] = [
   { what: 'a symlink to a file of somebody else', make: async (evil, elsewhere) => { await replace(evil, join(elsewhere, 'secret.txt')) } },
   { what: 'HEAD as a symlink to a file of somebody else', make: async (evil, elsewhere) => { await replace(join(evil, 'HEAD'), join(elsewhere, 'secret.txt')) } },
-  { what: 'commondir through a symlink and back up: `link/..` is where the link leads to', gitFollows: true, make: async (evil, elsewhere) => {
-    await mkdir(join(elsewhere, 'below'))
-    await cp(evil, `${evil}.copy`, { recursive: true })
-    await rename(`${evil}.copy`, join(evil, 'secret.git'))
-    await symlink(join(elsewhere, 'below'), join(evil, 'link'))
-    await writeFile(join(evil, 'commondir'), 'link/../secret.git\n')
-  } },
+  {
+    what: 'commondir through a symlink and back up: `link/..` is where the link leads to',
+    gitFollows: true,
+    make: async (evil, elsewhere) => {
+      await mkdir(join(elsewhere, 'below'))
+      await cp(evil, `${evil}.copy`, { recursive: true })
+      await rename(`${evil}.copy`, join(evil, 'secret.git'))
+      await symlink(join(elsewhere, 'below'), join(evil, 'link'))
+      await writeFile(join(evil, 'commondir'), 'link/../secret.git\n')
+    }
+  },
   { what: 'alternates behind 100 kB of comments', gitFollows: true, make: async (evil, elsewhere) => { await addAlternates(evil, `${'# comment\n'.repeat(10_000)}${join(elsewhere, 'secret.git/objects')}\n`) } },
   { what: 'alternates with a NUL, where a C string ends, behind the path', gitFollows: true, make: async (evil, elsewhere) => { await addAlternates(evil, `${join(elsewhere, 'secret.git/objects')}\0nowhere\n`) } },
-  { what: 'alternates with a path that is not UTF-8', gitFollows: true, make: async (evil, elsewhere) => {
-    const odd = Buffer.concat([Buffer.from(`${elsewhere}/`), Buffer.of(0xff)])
-    await symlink('secret.git/objects', odd)
-    await addAlternates(evil, Buffer.concat([odd, Buffer.from('\n')]))
-  } },
+  {
+    what: 'alternates with a path that is not UTF-8',
+    gitFollows: true,
+    make: async (evil, elsewhere) => {
+      const odd = Buffer.concat([Buffer.from(`${elsewhere}/`), Buffer.of(0xff)])
+      await symlink('secret.git/objects', odd)
+      await addAlternates(evil, Buffer.concat([odd, Buffer.from('\n')]))
+    }
+  },
   { what: 'alternates with a quoted path', gitFollows: true, make: async (evil, elsewhere) => { await addAlternates(evil, `"${join(elsewhere, 'secret.git/obj\\145cts')}"\n`) } },
-  { what: 'alternates as a symlink to a list that is elsewhere', gitFollows: true, make: async (evil, elsewhere) => {
-    await writeFile(join(elsewhere, 'alternates'), `${join(elsewhere, 'secret.git/objects')}\n`)
-    await replace(join(evil, 'objects/info/alternates'), join(elsewhere, 'alternates'))
-  } }
+  {
+    what: 'alternates as a symlink to a list that is elsewhere',
+    gitFollows: true,
+    make: async (evil, elsewhere) => {
+      await writeFile(join(elsewhere, 'alternates'), `${join(elsewhere, 'secret.git/objects')}\n`)
+      await replace(join(evil, 'objects/info/alternates'), join(elsewhere, 'alternates'))
+    }
+  }
 ]
 
 const REQUESTS = ['info/refs', 'info/refs?service=git-upload-pack', 'info/refs?service=git-receive-pack', 'HEAD', 'objects/info/packs']

@@ -65,9 +65,9 @@ const NAMES: Array<{ name: string, why: string, planted?: string }> = [
   { name: `/${'n'.repeat(4096)}`, why: '4 KiB in one name' },
   { name: `/${'n'.repeat(256)}.git`, why: 'a name longer than any file may have' },
   { name: `${'/nn'.repeat(1400)}`, why: '4 KiB in many names' },
-  { name: '/work/.git', why: 'the folder within a working copy: an alias of `work`' },
-  { name: '/work/.GIT', why: 'the same where file names ignore case', planted: 'work/.GIT' },
-  { name: '/work/.git/refs', why: 'below it' },
+  { name: '/clone/.git', why: 'the folder within a working copy: an alias of `clone`' },
+  { name: '/clone/.GIT', why: 'the same where file names ignore case', planted: 'clone/.GIT' },
+  { name: '/clone/.git/refs', why: 'below it' },
   { name: '/.git', why: 'root as a working copy' },
   { name: '/app.git/.git', why: 'a working copy that is not there' },
   { name: '/app.git/.git/config', why: 'its configuration' },
@@ -88,7 +88,7 @@ const NAMES: Array<{ name: string, why: string, planted?: string }> = [
 const FILES = [
   { target: '/git/app.git/config', why: 'credentials may be in it' },
   { target: '/git/app.git/.git/config', why: 'the file of a working copy' },
-  { target: '/git/work/.git/config', why: 'the file of a working copy that is there' },
+  { target: '/git/clone/.git/config', why: 'the file of a working copy that is there' },
   { target: '/git/app.git/objects/../config', why: 'through objects' },
   { target: '/git/app.git/objects/..%2fconfig', why: 'through objects, encoded' },
   { target: '/git/app.git/objects/info/..%2f..%2fconfig', why: 'through objects/info' },
@@ -159,10 +159,10 @@ test('what is no git URL belongs to the host', async (t) => {
   await assertAlive(server)
 })
 
-/** A stage with a working copy `work`, and a good repository at every planted name, so that only the name can be the reason. */
+/** A stage with a working copy `clone`, and a good repository at every planted name, so that only the name can be the reason. */
 async function prepared (t: TestContext): Promise<Stage> {
   const stage = await makeStage(t)
-  await makeWorkingCopy(stage.root, 'work')
+  await makeWorkingCopy(stage.root, 'clone')
   for (const { planted } of NAMES) {
     if (planted === undefined) continue
     const path = join(stage.root, planted)

@@ -9,7 +9,8 @@ import { eventually } from '../fixtures/processes.ts'
 import { getRaw } from '../fixtures/raw.ts'
 import { commitRandom, history, makeRepository } from '../fixtures/repository.ts'
 import { findProgram, run } from './programs.ts'
-import { startProxy, type Proxy, type ProxyProgram } from './proxy.ts'
+import { cleanupFirst, startProxy, type Proxy, type ProxyProgram } from './proxy.ts'
+import { StoppedClone } from './raw-clone.ts'
 import { ChunkedPush, pushBody } from './raw-push.ts'
 import { tap, type Tap } from './tap.ts'
 import { PASSWORD, startTeamServer, USER, type Seen, type TeamServer } from './team-server.ts'
@@ -36,9 +37,10 @@ export interface Stories {
 export function proxyStories ({ name, open, collecting, toRoot }: Stories): void {
   async function start (t: TestContext, edit?: (site: string) => string, prefix?: string): Promise<Setting> {
     const program = await open()
-    const server = await startTeamServer(t, { fastify: { trustProxy: '127.0.0.1' } }, prefix)
-    const upstream = await tap(t, server.port)
-    const proxy = await startProxy(t, program, `127.0.0.1:${upstream.port}`, edit)
+    const cleanup = cleanupFirst(t)
+    const server = await startTeamServer(t, { fastify: { trustProxy: true } }, prefix)
+    const upstream = await tap(cleanup, server.port)
+    const proxy = await startProxy(cleanup, program, `127.0.0.1:${upstream.port}`, edit)
     return { server, proxy, upstream, url: urlOf(proxy.port) }
   }
 
@@ -83,6 +85,17 @@ export function proxyStories ({ name, open, collecting, toRoot }: Stories): void
     await eventually(async () => (await proxy.spooled()).length > 0, 20_000, 'a temporary file')
     assert.equal(upstream.bytes, before)
     assert.equal(requests(server, '/git-receive-pack').length, 0)
+  })
+
+  test(`${name}: a client that stops reading stops git, and nothing piles up`, async (t) => {
+    const { server, proxy, upstream, url } = await start(t)
+    await git(['push', '--quiet', 'origin', 'main'], { cwd: await bigCopy(server, url) })
+    const stopped = await StoppedClone.open(proxy.port, '/git/team/app.git', await git(['rev-parse', 'main'], { cwd: server.repository }))
+    t.after(() => stopped.destroy())
+    await standstill(() => upstream.answered)
+    assert.equal(server.app.gitHttp.active, 1)
+    assert.deepEqual(await proxy.spooled(), [])
+    assert.match(await stopped.readAll(), /^HTTP\/1\.1 200 [^]*PACK/)
   })
 
   test(`${name}: a hook's output reaches the client while the hook runs`, async (t) => {
@@ -182,6 +195,23 @@ async function clone ({ folder }: TeamServer, url: string): Promise<string> {
   const path = join(folder, 'copy')
   await git(['clone', '--quiet', url, path])
   return path
+}
+
+/** A clone with a commit of 60 MB that the server does not have. */
+async function bigCopy (server: TeamServer, url: string): Promise<string> {
+  const copy = await clone(server, url)
+  await commitRandom(copy, 'big.bin', 60_000_000)
+  return copy
+}
+
+/** Waits until an answer that has begun with its pack stands still; that nothing happens is no event. */
+async function standstill (count: () => number): Promise<void> {
+  let [before, same] = [0, 0]
+  await eventually(async () => {
+    same = count() > 500_000 && count() === before ? same + 1 : 0
+    before = count()
+    return same >= 40
+  }, 60_000, 'a standstill')
 }
 
 function requests ({ seen }: TeamServer, suffix: string): Seen[] {

@@ -23,8 +23,23 @@ export interface ProxyProgram {
   args (folder: string): string[]
 }
 
+/** Where a helper leaves its clean-up. */
+export interface Cleanup {
+  after (step: () => unknown): void
+}
+
+/**
+ * Clean-up that runs before everything registered after this call, the last step first: the proxy goes before the server behind
+ * it, and goes also when the server fails to close.
+ */
+export function cleanupFirst (t: TestContext): Cleanup {
+  const steps: Array<() => unknown> = []
+  t.after(async () => { for (const step of steps.reverse()) await step() })
+  return { after: (step) => { steps.push(step) } }
+}
+
 /** Starts the program between a port of its own and `upstream`; stopped when the test ends. `edit` changes the site's configuration. */
-export async function startProxy (t: TestContext, program: ProxyProgram, upstream: string, edit = (site: string): string => site): Promise<Proxy> {
+export async function startProxy (t: Cleanup, program: ProxyProgram, upstream: string, edit = (site: string): string => site): Promise<Proxy> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'fastify-git-http-proxy-')))
   let stop = async (): Promise<void> => {}
   t.after(async () => {

@@ -67,11 +67,18 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
     registrationsOf(fastify).add(context)
   }, { prefix: options.prefix ?? '' })
 
+  fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
   // preClose, because onClose runs only after transfers in flight have ended.
   fastify.addHook('preClose', async () => {
     await operations.drain(options.limits.closeGrace)
     await creator.close()
   })
+}
+
+/** Node's own deadline covers the whole request, body included: a push that takes longer is cut. */
+function warnOfTimeouts ({ server, log }: FastifyInstance): void {
+  const { requestTimeout = 0 } = server
+  if (requestTimeout > 0) log.warn({ requestTimeout }, 'the server\'s requestTimeout ends every push that takes longer; set it to 0')
 }
 
 /** One decoration for all registrations that share a scope. */

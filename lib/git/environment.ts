@@ -26,10 +26,12 @@ export interface RequestEnvironment {
  */
 export function requestEnvironment ({ user, address, protocol, namespace }: RequestEnvironment): Record<string, string> {
   const name = user === null ? 'anonymous' : printable(user)
+  // A socket that listens on IPv6 and IPv4 shows an IPv4 client as ::ffff:192.0.2.1.
+  const remote = address.replace(/^::ffff:(?=\d+\.)/i, '')
   const environment: Record<string, string> = {
-    REMOTE_ADDR: address,
+    REMOTE_ADDR: remote,
     GIT_COMMITTER_NAME: name,
-    GIT_COMMITTER_EMAIL: `${name}@http.${address}`
+    GIT_COMMITTER_EMAIL: `${name}@http.${remote}`
   }
   if (user !== null) environment['REMOTE_USER'] = name
   if (protocol !== undefined) environment['GIT_PROTOCOL'] = protocol

@@ -16,7 +16,7 @@ export function feed (body: Readable, gzip: boolean, stdin: Writable, onProgress
     if (gzip) {
       pipeline(entry as Transform, new HoldBack(), stdin, (error) => settle(isZlibError(error) ? new BadEncodingError() : null))
     } else {
-      finished(stdin, () => settle(null))
+      finished(stdin, { readable: false }, () => settle(null))
     }
     body.on('data', onProgress)
     // A body that breaks off must not look like one that ended.
@@ -32,7 +32,7 @@ export function feed (body: Readable, gzip: boolean, stdin: Writable, onProgress
   })
 }
 
-/** Passes chunks on to `stdin` and frees each as soon as git's pipe has it. */
+/** Passes chunks on to `stdin` and frees each once it is written, which for a pipe or socket means that the system has a copy. */
 function writeAndRelease (stdin: Writable): Writable {
   const entry = new Writable({
     write (chunk: Buffer, _encoding, callback) {
@@ -43,7 +43,7 @@ function writeAndRelease (stdin: Writable): Writable {
     },
     final (callback) { stdin.end(callback) },
     destroy (error, callback) {
-      stdin.destroy()
+      if (!stdin.writableFinished) stdin.destroy()
       callback(error)
     }
   })

@@ -19,7 +19,8 @@ export function createRefusal (realm: string): (error: Refusal, request: Fastify
     const status = error.statusCode ?? 500
     if (status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'git request failed')
     if (status === 401) reply.header('www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)
-    if (status === 408) reply.header('connection', 'close')
+    // HTTP/2 has no such header, and no body that would have to be waited for.
+    if (status === 408 && request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
     if (status === 503) reply.header('retry-after', String(RETRY_AFTER))
     if (error.allow !== undefined) reply.header('allow', error.allow)
     for (const [name, value] of Object.entries(error.headers ?? {})) reply.header(name, value)

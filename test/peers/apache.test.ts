@@ -8,7 +8,7 @@ async function apache (): Promise<ProxyProgram> {
   return {
     path: await findProgram('apache2', 'apache2-bin'),
     site: 'apache.conf',
-    // The limits outside the site are tight, so that the site has to lift them.
+    // RequestReadTimeout is Debian's, which the site has to lift.
     main: (folder, port, asRoot) => `
       ServerName localhost
       ServerRoot ${folder}
@@ -18,7 +18,6 @@ async function apache (): Promise<ProxyProgram> {
       Listen 127.0.0.1:${port}
       ${MODULES.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
       ${asRoot ? 'User nobody\nGroup nogroup' : ''}
-      LimitRequestBody 1048576
       RequestReadTimeout body=20,minrate=500
       Include ${folder}/site.conf
     `,
@@ -29,6 +28,6 @@ async function apache (): Promise<ProxyProgram> {
 proxyStories({
   name: 'Apache',
   open: apache,
-  collecting: (site) => site.replace('LimitRequestBody', 'SetEnv proxy-sendcl 1\nLimitRequestBody'),
+  collecting: (site) => site.replace('ProxyPreserveHost', 'SetEnv proxy-sendcl 1\nProxyPreserveHost'),
   toRoot: (site) => site.replace('http://UPSTREAM/git/', 'http://UPSTREAM/')
 })

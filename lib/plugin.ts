@@ -68,9 +68,12 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   }, { prefix: options.prefix ?? '' })
 
   fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
-  // preClose, because onClose runs only after transfers in flight have ended.
-  fastify.addHook('preClose', async () => {
-    await operations.drain(options.limits.closeGrace)
+  // preClose starts to drain, because onClose runs only after transfers in flight have ended. It does not wait: Fastify gives
+  // these hooks no longer than its pluginTimeout (10 s). The server's own close waits for what the drain lets finish or ends.
+  let drained: Promise<void> | undefined
+  fastify.addHook('preClose', async () => { drained = operations.drain(options.limits.closeGrace) })
+  fastify.addHook('onClose', async () => {
+    await drained
     await creator.close()
   })
 }

@@ -2,6 +2,9 @@ import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
 
+/** Ends what an operation owns. */
+export type End = (reason?: Error) => Promise<void>
+
 /**
  * One request in flight. It lasts until its response closed and what it owned has ended. The response's `close` is the
  * one event that tells of every end, the client that left included (`request.signal` and
@@ -9,7 +12,7 @@ import { ClosingError } from '../errors.ts'
  */
 export class Operation {
   #closed = false
-  #end: (() => Promise<void>) | undefined
+  #end: End | undefined
   readonly #onDone: () => void
 
   constructor (response: EventEmitter, onDone: () => void) {
@@ -21,15 +24,16 @@ export class Operation {
   }
 
   /** Takes over something that `end` ends. At once, when the client left while it was being started. */
-  async own (end: () => Promise<void>): Promise<void> {
+  async own (end: End): Promise<void> {
     this.#end = end
     if (!this.#closed) return
     await this.end()
     this.#onDone()
   }
 
-  async end (): Promise<void> {
-    await this.#end?.()
+  /** `reason` is what the client is told, if it can still be told anything. */
+  async end (reason?: Error): Promise<void> {
+    await this.#end?.(reason)
   }
 }
 
@@ -59,7 +63,7 @@ export class Operations {
     const idle = new Promise<void>((resolve) => { this.#waiting.push(resolve) })
     await Promise.race([idle, delay(grace, undefined, { signal: waited.signal }).catch(() => {})])
     waited.abort()
-    await Promise.all([...this.#running].map((operation) => operation.end()))
+    await Promise.all([...this.#running].map((operation) => operation.end(new ClosingError())))
   }
 
   #done (operation: Operation): void {

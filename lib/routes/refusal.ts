@@ -6,6 +6,9 @@ import { neverCache } from './headers.ts'
 /** Seconds after which a client may try again what the server could not do now. */
 const RETRY_AFTER = 5
 
+/** Answers after which nobody waits for the rest of the body. HTTP/2 has no such header, and no need of it. */
+const HANGS_UP = ['FST_GIT_IDLE_TIMEOUT', 'FST_GIT_CLOSING']
+
 type Refusal = FastifyError & { headers?: Record<string, string>, allow?: string }
 
 /**
@@ -19,8 +22,7 @@ export function createRefusal (realm: string): (error: Refusal, request: Fastify
     const status = error.statusCode ?? 500
     if (status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'git request failed')
     if (status === 401) reply.header('www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)
-    // HTTP/2 has no such header, and no body that would have to be waited for.
-    if (status === 408 && request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
+    if (HANGS_UP.includes(error.code) && request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
     if (status === 503) reply.header('retry-after', String(RETRY_AFTER))
     if (error.allow !== undefined) reply.header('allow', error.allow)
     for (const [name, value] of Object.entries(error.headers ?? {})) reply.header(name, value)

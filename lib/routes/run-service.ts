@@ -42,9 +42,9 @@ export async function runService (context: Context, request: FastifyRequest, run
   answer.on('error', () => {})
 
   let ending: Promise<void> | undefined
-  const end = async (): Promise<void> => {
+  const end = async (reason?: Error): Promise<void> => {
     idle.stop()
-    answer.destroy()
+    answer.destroy(reason)
     await (ending ??= endGit(git, { write }))
   }
   git.exited.then(({ code, signal, stderr }) => {

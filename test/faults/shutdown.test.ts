@@ -28,9 +28,11 @@ test('close refuses new work, lets a transfer finish, and then closes', async (t
   idle.write('GET /app.git/HEAD HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await once(idle, 'data')
 
+  const idleEnded = once(idle.resume(), 'close')
   const closed = app.close()
-  idle.write('GET /app.git/HEAD HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  assert.match((await buffer(idle)).toString(), /^HTTP\/1\.1 503/)
+  await idleEnded
+  const [refused] = await once(connect(port, '127.0.0.1'), 'error') as [NodeJS.ErrnoException]
+  assert.equal(refused.code, 'ECONNREFUSED')
   const answer = await buffer(socket)
   assert.ok(answer.length > 16 * 1024 * 1024, `${answer.length} bytes`)
   assert.ok(answer.subarray(-32).toString('latin1').endsWith('0000\r\n0\r\n\r\n'), 'complete')
@@ -51,6 +53,19 @@ test('a transfer that outlasts the grace period is ended, and nothing of it is l
   socket.resume()
   await app.close()
   await ended
+  assert.deepEqual(await processesAbout(served), [])
+})
+
+test('the grace period may be longer than Fastify\'s pluginTimeout, and ends a client that is silent in the middle of its body', async (t) => {
+  const root = await temporaryFolder(t)
+  const served = await makeRepository(root, 'app.git')
+  const { port, app } = await startServer(t, { root, publicWrite: true, limits: { closeGrace: 1_500 } }, { fastify: { pluginTimeout: 500 } })
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /app.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n' +
+    'Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n00aa\r\n')
+  await eventually(async () => (await processesAbout(served)).length > 0, 5_000, 'git runs')
+  const [answer] = await Promise.all([buffer(socket), app.close()])
+  assert.match(answer.toString(), /^HTTP\/1\.1 503 [^]*shutting down/)
   assert.deepEqual(await processesAbout(served), [])
 })
 

@@ -40,8 +40,8 @@ export async function createApp (settings: ServeSettings, log: FastifyBaseLogger
     realm: settings.realm,
     publicWrite: settings.allowPush
   })
-  // After the plugin's own preClose, which waits for the transfers in flight.
-  app.addHook('preClose', async () => { connections.end() })
+  // Only behind the transfers in flight; not awaited, because Fastify gives preClose hooks no more than its pluginTimeout.
+  app.addHook('preClose', async () => { app.gitHttp.drain().then(() => connections.end()) })
   return app
 }
 

@@ -9,82 +9,99 @@ import createError, { type FastifyErrorConstructor } from '@fastify/error'
 type GitHttpError<Code extends string, Arguments extends unknown[] = []> =
   FastifyErrorConstructor<{ code: Code }, Arguments>
 
+const constructors: Function[] = []
+
+function define<Code extends string, Arguments extends unknown[]> (code: Code, message: string, statusCode: number): GitHttpError<Code, Arguments> {
+  const constructor = createError<Code, Arguments>(code, message, statusCode)
+  constructors.push(constructor)
+  return constructor as GitHttpError<Code, Arguments>
+}
+
 /** An option failed its check at registration. Arguments: the option's name, what it must be. */
 export const InvalidOptionError: GitHttpError<'FST_GIT_INVALID_OPTION', [string, string]> =
-  createError('FST_GIT_INVALID_OPTION', 'fastify-git-http: option \'%s\' %s', 500)
+  define('FST_GIT_INVALID_OPTION', 'fastify-git-http: option \'%s\' %s', 500)
 
 /** The access file cannot be used. Arguments: file, line (from 1; 0 for the file itself), reason. */
 export const AccessFileError: GitHttpError<'FST_GIT_ACCESS_FILE', [string, number, string]> =
-  createError('FST_GIT_ACCESS_FILE', '%s:%d: %s', 500)
+  define('FST_GIT_ACCESS_FILE', '%s:%d: %s', 500)
 
 /** The operation is refused to an anonymous client; sent with a challenge, so that git asks for credentials. */
 export const AuthenticationRequiredError: GitHttpError<'FST_GIT_AUTHENTICATION_REQUIRED'> =
-  createError('FST_GIT_AUTHENTICATION_REQUIRED', 'Authentication required', 401)
+  define('FST_GIT_AUTHENTICATION_REQUIRED', 'Authentication required', 401)
 
 /** The credentials are malformed or wrong. Always 401: it makes git drop what its credential helper stored. */
 export const BadCredentialsError: GitHttpError<'FST_GIT_BAD_CREDENTIALS'> =
-  createError('FST_GIT_BAD_CREDENTIALS', 'Invalid user name or password', 401)
+  define('FST_GIT_BAD_CREDENTIALS', 'Invalid user name or password', 401)
 
 /** The known user, or anybody where no authentication is configured, may not do this. */
 export const ForbiddenError: GitHttpError<'FST_GIT_FORBIDDEN'> =
-  createError('FST_GIT_FORBIDDEN', 'You may not do this with this repository', 403)
+  define('FST_GIT_FORBIDDEN', 'You may not do this with this repository', 403)
 
 /** {@link GitHttpOptions.authorize} refused with a reason of its own. Argument: the reason. */
 export const RefusedError: GitHttpError<'FST_GIT_REFUSED', [string]> =
-  createError('FST_GIT_REFUSED', '%s', 403)
+  define('FST_GIT_REFUSED', '%s', 403)
 
 /** There is no such repository, or this client must not learn that there is one. */
 export const RepositoryNotFoundError: GitHttpError<'FST_GIT_REPOSITORY_NOT_FOUND'> =
-  createError('FST_GIT_REPOSITORY_NOT_FOUND', 'Repository not found', 404)
+  define('FST_GIT_REPOSITORY_NOT_FOUND', 'Repository not found', 404)
 
 /** The repository has no such file; ordinary for dumb clients, which probe for loose objects. */
 export const FileNotFoundError: GitHttpError<'FST_GIT_FILE_NOT_FOUND'> =
-  createError('FST_GIT_FILE_NOT_FOUND', 'File not found', 404)
+  define('FST_GIT_FILE_NOT_FOUND', 'File not found', 404)
 
 /** `service=` is none of git's services, or is given more than once. */
 export const UnknownServiceError: GitHttpError<'FST_GIT_UNKNOWN_SERVICE'> =
-  createError('FST_GIT_UNKNOWN_SERVICE', 'Unsupported service', 403)
+  define('FST_GIT_UNKNOWN_SERVICE', 'Unsupported service', 403)
 
 /** The service is turned off, by {@link GitHttpOptions.services} or by the repository's `http.*` config. Argument: the service. */
 export const ServiceDisabledError: GitHttpError<'FST_GIT_SERVICE_DISABLED', [string]> =
-  createError('FST_GIT_SERVICE_DISABLED', 'Service not enabled: %s', 403)
+  define('FST_GIT_SERVICE_DISABLED', 'Service not enabled: %s', 403)
 
 /** A git URL was asked for with a method that it does not have; sent with `Allow`. */
 export const MethodNotAllowedError: GitHttpError<'FST_GIT_METHOD_NOT_ALLOWED', [string]> =
-  createError('FST_GIT_METHOD_NOT_ALLOWED', 'Method not allowed, use %s', 405)
+  define('FST_GIT_METHOD_NOT_ALLOWED', 'Method not allowed, use %s', 405)
 
 /** The request's Content-Type is not exactly the service's. Argument: the expected type. */
 export const UnsupportedMediaTypeError: GitHttpError<'FST_GIT_UNSUPPORTED_MEDIA_TYPE', [string]> =
-  createError('FST_GIT_UNSUPPORTED_MEDIA_TYPE', 'Content-Type must be %s', 415)
+  define('FST_GIT_UNSUPPORTED_MEDIA_TYPE', 'Content-Type must be %s', 415)
 
 /** The request's Content-Encoding is neither gzip nor identity. */
 export const UnsupportedEncodingError: GitHttpError<'FST_GIT_UNSUPPORTED_ENCODING'> =
-  createError('FST_GIT_UNSUPPORTED_ENCODING', 'Content-Encoding must be gzip or identity', 415)
+  define('FST_GIT_UNSUPPORTED_ENCODING', 'Content-Encoding must be gzip or identity', 415)
 
 /** The gzip body is damaged or truncated; nothing of it was applied. */
 export const BadEncodingError: GitHttpError<'FST_GIT_BAD_ENCODING'> =
-  createError('FST_GIT_BAD_ENCODING', 'The gzip body is damaged or truncated', 400)
+  define('FST_GIT_BAD_ENCODING', 'The gzip body is damaged or truncated', 400)
 
 /** The asked byte range lies outside the file. */
 export const RangeNotSatisfiableError: GitHttpError<'FST_GIT_RANGE'> =
-  createError('FST_GIT_RANGE', 'Range not satisfiable', 416)
+  define('FST_GIT_RANGE', 'Range not satisfiable', 416)
 
 /** git cannot be started now (missing, no descriptors, no processes); sent with Retry-After. */
 export const GitUnavailableError: GitHttpError<'FST_GIT_UNAVAILABLE'> =
-  createError('FST_GIT_UNAVAILABLE', 'The server cannot start git now, try again', 503)
+  define('FST_GIT_UNAVAILABLE', 'The server cannot start git now, try again', 503)
+
+/** Too many passwords wait to be checked; sent with Retry-After. */
+export const BusyError: GitHttpError<'FST_GIT_BUSY'> =
+  define('FST_GIT_BUSY', 'The server is busy, try again', 503)
 
 /** The server shuts down; sent with Retry-After. */
 export const ClosingError: GitHttpError<'FST_GIT_CLOSING'> =
-  createError('FST_GIT_CLOSING', 'The server is shutting down, try again', 503)
+  define('FST_GIT_CLOSING', 'The server is shutting down, try again', 503)
 
 /** No byte moved in either direction for {@link GitHttpLimits.idleTimeout}. */
 export const IdleTimeoutError: GitHttpError<'FST_GIT_IDLE_TIMEOUT'> =
-  createError('FST_GIT_IDLE_TIMEOUT', 'The transfer stood still for too long', 408)
+  define('FST_GIT_IDLE_TIMEOUT', 'The transfer stood still for too long', 408)
 
 /** git failed before it answered; its stderr is in the server's log. */
 export const GitFailedError: GitHttpError<'FST_GIT_FAILED'> =
-  createError('FST_GIT_FAILED', 'git failed on the server', 500)
+  define('FST_GIT_FAILED', 'git failed on the server', 500)
 
 /** A function of the host (authorize, authenticate, resolve, ...) failed; the cause is in the server's log. */
 export const InternalError: GitHttpError<'FST_GIT_INTERNAL'> =
-  createError('FST_GIT_INTERNAL', 'Internal error', 500)
+  define('FST_GIT_INTERNAL', 'Internal error', 500)
+
+/** True for an error of this file, which may be answered as it is. A code alone proves nothing: anybody's error may carry one. */
+export function isOurs (error: unknown): error is Error & { code: string } {
+  return constructors.some((constructor) => error instanceof constructor)
+}

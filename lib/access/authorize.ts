@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import {
-  AuthenticationRequiredError, ForbiddenError, InternalError, RefusedError, RepositoryNotFoundError, ServiceDisabledError
+  AuthenticationRequiredError, ForbiddenError, InternalError, isOurs, RefusedError, RepositoryNotFoundError, ServiceDisabledError
 } from '../errors.ts'
 import type { GitOperation, Verdict } from '../operation.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -47,9 +47,7 @@ export function createAccess (options: ResolvedOptions, accessFile: AccessFile |
       if (isVerdict(verdict)) return verdict
       throw new TypeError('authorize answered something that is no verdict')
     } catch (cause) {
-      const error = new InternalError()
-      error.cause = cause
-      throw error
+      throw isOurs(cause) ? cause : Object.assign(new InternalError(), { cause })
     }
   }
 

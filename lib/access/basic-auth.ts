@@ -1,6 +1,6 @@
 import fastifyBasicAuth from '@fastify/basic-auth'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { BadCredentialsError, InternalError } from '../errors.ts'
+import { BadCredentialsError, InternalError, isOurs } from '../errors.ts'
 import type { Authenticate } from '../operation.ts'
 
 /** Answers the verified user of a request's Basic credentials, or null when it carries none. */
@@ -34,7 +34,8 @@ export async function createIdentify (scope: FastifyInstance, authenticate: Auth
     await new Promise<void>((resolve, reject) => {
       scope.basicAuth(request, reply, (error) => {
         if (error === undefined) resolve()
-        else reject(error instanceof InternalError ? error : new BadCredentialsError())
+        // The plugin's own complaints about a malformed header say no more than this.
+        else reject(isOurs(error) ? error : new BadCredentialsError())
       })
     })
     return verified.get(request) ?? null
@@ -47,8 +48,7 @@ async function call (authenticate: Authenticate, username: string, password: str
     // undefined is what a function without a return answers: nobody.
     return typeof user === 'string' && user !== '' && !UNCLEAN.test(user) ? user : null
   } catch (cause) {
-    const error = new InternalError()
-    error.cause = cause
-    throw error
+    if (isOurs(cause)) throw cause
+    throw Object.assign(new InternalError(), { cause })
   }
 }

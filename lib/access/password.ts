@@ -4,6 +4,7 @@
  */
 import { hash as bcrypt, truncates } from 'bcryptjs'
 import { createHash, createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { BusyError } from '../errors.ts'
 
 interface Common {
   /** The text that it was parsed from. As secret as the hash itself: never log it. */
@@ -41,6 +42,8 @@ const MAX_SCRYPT_WORK = 2 ** 22
 /** About a second in JavaScript; every step above doubles it. */
 const MAX_BCRYPT_COST = 14
 
+/** Verifications that wait for their turn, a few seconds' worth; a flood of wrong passwords must not queue up for ever. */
+const MAX_WAITING = 100
 const MAX_REMEMBERED = 1000
 
 /** Two, so that a burst of wrong passwords leaves threads of libuv's pool (four) to the file system. */
@@ -200,12 +203,17 @@ function unpadded (bytes: Buffer): string {
   return bytes.toString('base64').replace(/=+$/, '')
 }
 
-/** Runs at most `max` tasks at once, the others in order of arrival. */
+/**
+ * Runs at most `max` tasks at once, the others in order of arrival.
+ *
+ * @throws BusyError (from the returned function) when {@link MAX_WAITING} wait already.
+ */
 function turns (max: number): <T>(task: () => Promise<T>) => Promise<T> {
   const waiting: Array<() => void> = []
   let free = max
   return async task => {
     if (free > 0) free--
+    else if (waiting.length >= MAX_WAITING) throw new BusyError()
     else await new Promise<void>(resolve => { waiting.push(resolve) })
     try {
       return await task()

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
-import { InternalError } from '../errors.ts'
+import { InternalError, isOurs } from '../errors.ts'
 import { requestEnvironment } from '../git/environment.ts'
 import type { GitOperation, Service } from '../operation.ts'
 import { cleanProtocol, protocolVersion } from '../protocol/capabilities.ts'
@@ -84,9 +84,6 @@ async function hostCall<T> (call: () => T | Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && String(cause.code).startsWith('FST_GIT_')) throw cause
-    const error = new InternalError()
-    error.cause = cause
-    throw error
+    throw isOurs(cause) ? cause : Object.assign(new InternalError(), { cause })
   }
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { isOurs } from '../errors.ts'
 import { drain } from '../limits/drain.ts'
 import { neverCache } from './headers.ts'
 
@@ -18,7 +19,7 @@ type Refusal = FastifyError & { headers?: Record<string, string>, allow?: string
 export function createRefusal (realm: string): (error: Refusal, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
     drain((request.body ?? request.raw) as Readable)
-    if (error.code?.startsWith('FST_GIT_') !== true) throw error
+    if (!isOurs(error)) throw error
     const status = error.statusCode ?? 500
     if (status >= 500) request.log.error({ err: error.cause ?? error, code: error.code }, 'git request failed')
     if (status === 401) reply.header('www-authenticate', `Basic realm="${realm}", charset="UTF-8"`)

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Context } from '../context.ts'
-import { InternalError, MethodNotAllowedError } from '../errors.ts'
+import { InternalError, isOurs, MethodNotAllowedError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
 import { head } from './dumb-refs.ts'
 import { CONSTRAINT, type Family } from './families.ts'
@@ -60,6 +60,5 @@ function hasHandlerTimeout ({ initialConfig }: FastifyInstance): boolean {
 
 /** Whatever fails behind our routes is answered by us: a system error's message names paths. */
 function ownError (error: unknown): unknown {
-  if (error instanceof Error && 'code' in error && String(error.code).startsWith('FST_GIT_')) return error
-  return Object.assign(new InternalError(), { cause: error })
+  return isOurs(error) ? error : Object.assign(new InternalError(), { cause: error })
 }

@@ -240,3 +240,12 @@ test('the memory holds the 1000 that were used last', async (t) => {
   assert.equal(await effort('user0'), 0)
   assert.equal(await effort('user1'), 1)
 })
+
+test('a flood of passwords is turned away instead of queued up without end', async () => {
+  const hash = parsePasswordHash(await hashPassword('right'))
+  const results = await Promise.allSettled(Array.from({ length: 200 }, (_, i) => verifyPassword(hash, `wrong ${i}`)))
+  const refused = results.filter((result) => result.status === 'rejected')
+  assert.equal(refused.length, 98, 'two run, a hundred wait')
+  assert.ok(refused.every(({ reason }) => reason.code === 'FST_GIT_BUSY' && reason.statusCode === 503))
+  assert.equal(await verifyPassword(hash, 'right'), true)
+})

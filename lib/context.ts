@@ -7,7 +7,7 @@ import type { ResolvedOptions } from './options.ts'
 import type { Creator } from './repository/create.ts'
 import type { GitDirectory } from './repository/git-directory.ts'
 import type { Locate } from './repository/locate.ts'
-import type { ReadSettings } from './repository/settings.ts'
+import type { ReadConfig } from './repository/settings.ts'
 
 /** What the routes of one registration share. */
 export interface Context {
@@ -15,7 +15,7 @@ export interface Context {
   /** The inherited, allowlisted environment. */
   env: Record<string, string>
   locate: Locate
-  readSettings: ReadSettings
+  readConfig: ReadConfig
   identify: Identify
   access: Access
   creator: Creator

@@ -9,7 +9,7 @@ import { Operations } from './limits/operations.ts'
 import { resolveOptions, type GitHttpOptions } from './options.ts'
 import { createCreator } from './repository/create.ts'
 import { createLocate } from './repository/locate.ts'
-import { createReadSettings } from './repository/settings.ts'
+import { createReadConfig } from './repository/settings.ts'
 import { addFamilyConstraint } from './routes/families.ts'
 import { registerRoutes } from './routes/register.ts'
 
@@ -57,7 +57,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
       options,
       env,
       locate: createLocate(options),
-      readSettings: createReadSettings(options.git, env),
+      readConfig: createReadConfig(options.git, env),
       identify: await createIdentify(scope, authenticate),
       access: createAccess(options, accessFile),
       creator,

@@ -1,11 +1,15 @@
 import { constants } from 'node:fs'
 import { lstat, open, readlink, realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, sep } from 'node:path'
+import type { Interest } from './witness.ts'
 
 /** Longest `.git` file, `commondir` or alternates file that is read, in bytes. */
 const MAX_POINTER_LENGTH = 65_536
 /** How deep alternates may point to further alternates (object-file.c, link_alt_odb_entry). */
 const MAX_ALTERNATES_DEPTH = 5
+
+/** Collects what a decision was made from, for a {@link Witness}. */
+export type Trail = Map<string, Interest>
 
 /** A repository on disk; all paths absolute and real. */
 export interface GitDirectory {
@@ -19,17 +23,19 @@ export interface GitDirectory {
  * With `root` (a real path), null as well when any part of it lies outside: a symlink, a `.git` file,
  * `commondir` or alternates must not publish what was never meant to be. What cannot be checked counts as outside.
  */
-export async function openGitDirectory (path: string, root: string | null): Promise<GitDirectory | null> {
-  const found = await real(path)
+export async function openGitDirectory (path: string, root: string | null, trail: Trail = new Map()): Promise<GitDirectory | null> {
+  const found = await trace(path, trail)
   if (found === null || !isInside(root, found)) return null
   const info = await stat(found).catch(() => null)
-  const directory = info?.isFile() === true ? await followGitFile(found) : found
+  const directory = info?.isFile() === true ? await followGitFile(found, trail) : found
   if (directory === null || !isInside(root, directory)) return null
-  if (root !== null && !await partsStayInside(root, directory, ['HEAD', 'commondir'])) return null
-  const common = await commonOf(directory)
+  trail.set(directory, 'identity')
+  if (root !== null && !await partsStayInside(root, directory, ['HEAD', 'commondir'], trail)) return null
+  const common = await commonOf(directory, trail)
   if (common === null || !isInside(root, common)) return null
+  for (const part of ['objects', 'refs']) trail.set(join(common, part), 'identity')
   if (!await isGitDirectory(directory, common)) return null
-  if (root !== null && !await staysInside(root, common)) return null
+  if (root !== null && !await staysInside(root, common, trail)) return null
   return { directory, common }
 }
 
@@ -63,35 +69,44 @@ async function isHead (path: string): Promise<boolean> {
   return typeof text === 'string' && /^(?:ref:\s*refs\/|[0-9a-f]{40})/.test(text)
 }
 
-async function followGitFile (file: string): Promise<string | null> {
-  const text = await readSmall(file)
-  if (typeof text !== 'string' || !text.startsWith('gitdir: ')) return null
-  return await follow(dirname(file), text.slice('gitdir: '.length).trimEnd())
+/** {@link real}, on the record. */
+async function trace (path: string, trail: Trail): Promise<string | null> {
+  trail.set(path, 'identity')
+  return await real(path)
 }
 
-async function commonOf (directory: string): Promise<string | null> {
+async function followGitFile (file: string, trail: Trail): Promise<string | null> {
+  trail.set(file, 'content')
+  const text = await readSmall(file)
+  if (typeof text !== 'string' || !text.startsWith('gitdir: ')) return null
+  return await follow(dirname(file), text.slice('gitdir: '.length).trimEnd(), trail)
+}
+
+async function commonOf (directory: string, trail: Trail): Promise<string | null> {
+  trail.set(join(directory, 'commondir'), 'content')
   const text = await readSmall(join(directory, 'commondir'))
   if (text === MISSING) return directory
-  return text === UNREADABLE ? null : await follow(directory, text.trimEnd())
+  return text === UNREADABLE ? null : await follow(directory, text.trimEnd(), trail)
 }
 
 /** Where a path in a file leads. Never normalised as text: git leaves `link/..` to the file system, which follows the link first. */
-async function follow (from: string, path: string): Promise<string | null> {
-  return await real(isAbsolute(path) ? path : `${from}/${path}`)
+async function follow (from: string, path: string, trail: Trail): Promise<string | null> {
+  return await trace(isAbsolute(path) ? path : `${from}/${path}`, trail)
 }
 
-async function staysInside (root: string, common: string): Promise<boolean> {
+async function staysInside (root: string, common: string, trail: Trail): Promise<boolean> {
   const parts = ['objects', 'objects/pack', 'objects/info', 'objects/info/alternates', 'refs', 'packed-refs', 'config', 'shallow']
-  if (!await partsStayInside(root, common, parts)) return false
-  return await alternatesStayInside(root, join(common, 'objects'), 0)
+  if (!await partsStayInside(root, common, parts, trail)) return false
+  return await alternatesStayInside(root, join(common, 'objects'), 0, trail)
 }
 
-async function partsStayInside (root: string, directory: string, parts: string[]): Promise<boolean> {
-  const found = await Promise.all(parts.map((part) => real(join(directory, part))))
+async function partsStayInside (root: string, directory: string, parts: string[], trail: Trail): Promise<boolean> {
+  const found = await Promise.all(parts.map((part) => trace(join(directory, part), trail)))
   return found.every((part) => part === null || isInside(root, part))
 }
 
-async function alternatesStayInside (root: string, objects: string, depth: number): Promise<boolean> {
+async function alternatesStayInside (root: string, objects: string, depth: number, trail: Trail): Promise<boolean> {
+  trail.set(join(objects, 'info', 'alternates'), 'content')
   const text = await readSmall(join(objects, 'info', 'alternates'))
   if (text === MISSING) return true
   if (text === UNREADABLE || depth >= MAX_ALTERNATES_DEPTH) return false
@@ -99,9 +114,9 @@ async function alternatesStayInside (root: string, objects: string, depth: numbe
     if (line === '' || line.startsWith('#')) continue
     // A quoted line may hide any path; git writes them only for names that start with a quote.
     if (line.startsWith('"')) return false
-    const target = await follow(objects, line)
+    const target = await follow(objects, line, trail)
     if (target === null) continue
-    if (!isInside(root, target) || !await alternatesStayInside(root, target, depth + 1)) return false
+    if (!isInside(root, target) || !await alternatesStayInside(root, target, depth + 1, trail)) return false
   }
   return true
 }

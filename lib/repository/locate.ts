@@ -1,10 +1,14 @@
 import { access } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import { InternalError } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
+import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory, type Trail } from './git-directory.ts'
 import { repositorySegments } from './path.ts'
+import { Remembered } from './remembered.ts'
+import { Witness } from './witness.ts'
 
 /** Where a repository path of a URL leads. */
 export interface Located {
@@ -27,28 +31,53 @@ const SUFFIXES = [
 ]
 const NOWHERE: Located = { name: '', repository: null, vacant: null }
 
+/** Repositories whose place is remembered. */
+const MAX_REMEMBERED = 2_000
+
 /** Builds the look-up for `root` or `resolve`. */
 export function createLocate ({ root, resolve, exportAll }: ResolvedOptions): Locate {
+  const remembered = new LRUCache<string, Remembered<Located>>({ max: MAX_REMEMBERED })
+
   return async (path, request) => {
     const segments = repositorySegments(path)
     if (segments === null) return NOWHERE
-    const located = resolve === undefined
-      ? await underRoot(root as string, segments)
-      : await resolved(path, await resolve(path, request))
-    if (located.repository === null || exportAll || await isExported(located.repository)) return located
+    const target = resolve === undefined ? path : await resolve(path, request)
+    if (target === null) return { name: path, repository: null, vacant: null }
+    if (resolve !== undefined && (typeof target !== 'string' || !isAbsolute(target))) throw new InternalError()
+    const key = `${path}\0${target}`
+    const known = remembered.get(key)
+    if (known !== undefined) return await known.current()
+    const place = new Remembered<Located>(async (previous) => {
+      const trail: Trail = new Map()
+      const first = await find(segments, target, trail)
+      const witness = await Witness.take(trail, previous)
+      // What was found was found before it was witnessed: only if it is found again does the witness speak for it.
+      const value = await find(segments, target, new Map())
+      return { value, witness: isDeepStrictEqual(first, value) ? witness : null }
+    })
+    const located = await place.current()
+    // What is not there is not remembered: anybody can ask for any number of names.
+    if (located.repository !== null) remembered.set(key, place)
+    return located
+  }
+
+  async function find (segments: string[], target: string, trail: Trail): Promise<Located> {
+    const located = root === undefined ? await resolved(segments.join('/'), target, trail) : await underRoot(root, segments, trail)
+    if (located.repository === null || exportAll || await isExported(located.repository, trail)) return located
     return { name: located.name, repository: null, vacant: null }
   }
 }
 
-async function underRoot (root: string, segments: string[]): Promise<Located> {
+async function underRoot (root: string, segments: string[], trail: Trail): Promise<Located> {
+  trail.set(root, 'identity')
   const base = await real(root)
   if (base === null) return NOWHERE
   const path = join(base, ...segments)
   const wanted = segments.join('/')
-  if (await leadsAstray(base, segments)) return NOWHERE
+  if (await leadsAstray(base, segments, trail)) return NOWHERE
   // Root itself has no name that a suffix could be added to.
   for (const { suffix, name } of wanted === '' ? SUFFIXES.slice(0, 2) : SUFFIXES) {
-    const repository = await openGitDirectory(path + suffix, base)
+    const repository = await openGitDirectory(path + suffix, base, trail)
     if (repository === null || differsInCase(path + suffix, repository.directory)) continue
     return { name: wanted + name, repository, vacant: null }
   }
@@ -60,20 +89,19 @@ async function underRoot (root: string, segments: string[]): Promise<Located> {
  * True when a folder on the way lies outside root or is itself a git directory: `app.git/worktrees/one` would be a
  * second name for `app.git`, and no rule about the first would hold for it.
  */
-async function leadsAstray (base: string, segments: string[]): Promise<boolean> {
+async function leadsAstray (base: string, segments: string[], trail: Trail): Promise<boolean> {
   const folders = segments.map((_, i) => join(base, ...segments.slice(0, i)))
   const astray = await Promise.all(folders.map(async (folder) => {
+    trail.set(folder, 'identity').set(join(folder, 'HEAD'), 'identity')
     const found = await real(folder)
     return found !== null && (!isInside(base, found) || await isGitDirectory(found))
   }))
   return astray.includes(true)
 }
 
-async function resolved (path: string, target: string | null): Promise<Located> {
-  if (target === null) return { name: path, repository: null, vacant: null }
-  if (typeof target !== 'string' || !isAbsolute(target)) throw new InternalError()
+async function resolved (path: string, target: string, trail: Trail): Promise<Located> {
   for (const { suffix } of SUFFIXES) {
-    const repository = await openGitDirectory(target + suffix, null)
+    const repository = await openGitDirectory(target + suffix, null, trail)
     if (repository !== null) return { name: path, repository, vacant: null }
   }
   return { name: path, repository: null, vacant: target }
@@ -89,6 +117,8 @@ function fold (path: string): string {
 }
 
 /** daemon(1): without --export-all a repository is served only when it says so. */
-async function isExported ({ directory }: GitDirectory): Promise<boolean> {
-  return await access(join(directory, 'git-daemon-export-ok')).then(() => true, () => false)
+async function isExported ({ directory }: GitDirectory, trail: Trail): Promise<boolean> {
+  const file = join(directory, 'git-daemon-export-ok')
+  trail.set(file, 'identity')
+  return await access(file).then(() => true, () => false)
 }

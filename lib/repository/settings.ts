@@ -1,11 +1,12 @@
-import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { GitFailedError } from '../errors.ts'
 import { captureGit } from '../git/capture.ts'
 import { gitOptions } from '../git/environment.ts'
-import type { GitDirectory } from './git-directory.ts'
+import type { GitDirectory, Trail } from './git-directory.ts'
+import { Remembered, type Loaded } from './remembered.ts'
+import { Witness } from './witness.ts'
 
 /** A repository's own `http.*` switches (git-http-backend(1), "SERVICES"); undefined where its config says nothing. */
 export interface RepositorySettings {
@@ -18,39 +19,50 @@ export interface RepositorySettings {
 /** What a repository without a word about it has. */
 export const NO_SETTINGS: RepositorySettings = { uploadPack: undefined, receivePack: undefined, uploadArchive: undefined, getAnyFile: undefined }
 
-export type ReadSettings = (repository: GitDirectory) => Promise<RepositorySettings>
-
-interface Remembered {
+/** What git's configuration says about a repository; a new object as soon as any file behind it changed. */
+export interface RepositoryConfig {
   settings: RepositorySettings
-  /** Every file that the settings came from, or could come from, with its stamp; a missing one has the stamp ''. */
-  files: Map<string, string>
+  /** The last value of a lower-case key; null for a key without a value, undefined when it is not set. */
+  get (key: string): string | null | undefined
 }
+
+export type ReadConfig = (repository: GitDirectory) => Promise<RepositoryConfig>
 
 /** Longest `git config --list` that is read, in bytes. */
 const LIST_LIMIT = 4 * 1024 * 1024
-/** A file that changed less than this before it was read may change again within the same tick of its clock, in nanoseconds. */
-const RACY_WINDOW = 2_000_000_000n
-/** Repositories whose settings are remembered. */
+/** Rounds until the files that git names are those that were looked at. */
+const MAX_ROUNDS = 3
+/** Repositories whose config is remembered. */
 const MAX_REMEMBERED = 2_000
 
 /**
- * Builds the reader of repository settings. git itself reads the config; its answer is remembered for
- * as long as none of the files behind it changes.
+ * Builds the reader of repository configuration. git itself reads it; its answer is remembered for as long as none of
+ * the files behind it changes.
  */
-export function createReadSettings ({ path, config }: { path: string, config: Record<string, string> }, env: Record<string, string>): ReadSettings {
-  const remembered = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED })
+export function createReadConfig ({ path, config }: { path: string, config: Record<string, string> }, env: Record<string, string>): ReadConfig {
+  const remembered = new LRUCache<string, Remembered<RepositoryConfig>>({ max: MAX_REMEMBERED })
+  let systemFile: Promise<string> | undefined
 
   return async (repository) => {
     const known = remembered.get(repository.directory)
-    if (known !== undefined && await unchanged(known.files)) return known.settings
-    const started = BigInt(Date.now()) * 1_000_000n
-    const entries = await listConfig(repository.directory)
-    const settings = settingsOf(entries)
-    const files = await stampAll(sources(entries, repository, env))
-    // Stamped after reading: only files that were at rest before git read them prove anything.
-    if (isSettled(files, started)) remembered.set(repository.directory, { settings, files })
-    else remembered.delete(repository.directory)
-    return settings
+    if (known !== undefined) return await known.current()
+    const fresh = new Remembered<RepositoryConfig>(async (previous) => await load(repository, previous))
+    remembered.set(repository.directory, fresh)
+    return await fresh.current()
+  }
+
+  /** The files are looked at before git reads them, so that a change in between shows at the next look. Those that only git names need a second round. */
+  async function load (repository: GitDirectory, previous: Witness | undefined): Promise<Loaded<RepositoryConfig>> {
+    const system = await (systemFile ??= findSystemFile(path, env))
+    let trail = sources([], repository, env, system)
+    for (let round = 1; ; round++) {
+      const witness = await Witness.take(trail, previous)
+      const entries = await listConfig(repository.directory)
+      const needed = sources(entries, repository, env, system)
+      const covered = [...needed.keys()].every((file) => trail.has(file))
+      if (covered || round === MAX_ROUNDS) return { value: configOf(entries), witness: covered ? witness : null }
+      trail = needed
+    }
   }
 
   async function listConfig (directory: string): Promise<ConfigEntry[]> {
@@ -59,6 +71,13 @@ export function createReadSettings ({ path, config }: { path: string, config: Re
     if (code !== 0) throw new GitFailedError()
     return parseList(stdout)
   }
+}
+
+/** Where this git keeps the system's config. It tells by asking an editor to open it (git-config(1), --edit). */
+async function findSystemFile (path: string, env: Record<string, string>): Promise<string> {
+  const asked = await captureGit(path, ['config', '--system', '--edit'], { ...env, GIT_EDITOR: 'echo' }, LIST_LIMIT).catch(() => null)
+  const file = asked?.code === 0 ? asked.stdout.trim() : ''
+  return file.startsWith('/') ? file : '/etc/gitconfig'
 }
 
 interface ConfigEntry {
@@ -80,16 +99,20 @@ function parseList (output: string): ConfigEntry[] {
   return entries
 }
 
-function settingsOf (entries: ConfigEntry[]): RepositorySettings {
-  const last = (key: string): boolean | undefined => {
-    const entry = entries.findLast((candidate) => candidate.key === key)
-    return entry === undefined ? undefined : gitBoolean(entry.value)
+function configOf (entries: ConfigEntry[]): RepositoryConfig {
+  const values = new Map(entries.map(({ key, value }) => [key, value]))
+  const boolean = (key: string): boolean | undefined => {
+    const value = values.get(key)
+    return value === undefined ? undefined : gitBoolean(value)
   }
   return {
-    uploadPack: last('http.uploadpack'),
-    receivePack: last('http.receivepack'),
-    uploadArchive: last('http.uploadarchive'),
-    getAnyFile: last('http.getanyfile')
+    settings: {
+      uploadPack: boolean('http.uploadpack'),
+      receivePack: boolean('http.receivepack'),
+      uploadArchive: boolean('http.uploadarchive'),
+      getAnyFile: boolean('http.getanyfile')
+    },
+    get: (key) => values.get(key)
   }
 }
 
@@ -106,40 +129,25 @@ export function gitBoolean (value: string | null): boolean {
   return Number(number[1]) !== 0
 }
 
-/** Files whose change may change the settings: those named, those that git would look for, and what they include. */
-function sources (entries: ConfigEntry[], { directory, common }: GitDirectory, env: Record<string, string>): Set<string> {
+/** Files whose change may change the config: those named, those that git would look for, and what they include. */
+function sources (entries: ConfigEntry[], { directory, common }: GitDirectory, env: Record<string, string>, systemFile: string): Trail {
   const home = env['HOME'] ?? homedir()
-  const files = new Set([
-    join(common, 'config'), join(directory, 'config.worktree'), '/etc/gitconfig',
-    join(home, '.gitconfig'), join(env['XDG_CONFIG_HOME'] ?? join(home, '.config'), 'git', 'config')
-  ])
+  const trail: Trail = new Map()
+  const add = (file: string): void => { trail.set(file, 'content') }
+  add(join(common, 'config'))
+  add(join(directory, 'config.worktree'))
+  add(systemFile)
+  add(join(home, '.gitconfig'))
+  add(join(env['XDG_CONFIG_HOME'] ?? join(home, '.config'), 'git', 'config'))
   for (const { origin, key, value } of entries) {
     if (!origin.startsWith('file:')) continue
     const file = resolve('/', origin.slice('file:'.length))
-    files.add(file)
+    add(file)
     // includeIf.onbranch depends on HEAD.
-    if (key.startsWith('includeif.')) files.add(join(directory, 'HEAD'))
+    if (key.startsWith('includeif.')) add(join(directory, 'HEAD'))
     if (value !== null && (key === 'include.path' || /^includeif\..*\.path$/s.test(key))) {
-      files.add(value.startsWith('~/') ? join(home, value.slice(2)) : resolve(dirname(file), value))
+      add(value.startsWith('~/') ? join(home, value.slice(2)) : resolve(dirname(file), value))
     }
   }
-  return files
-}
-
-async function stampAll (files: Iterable<string>): Promise<Map<string, string>> {
-  return new Map(await Promise.all([...files].map(async (file) => [file, await stamp(file)] as const)))
-}
-
-async function unchanged (files: Map<string, string>): Promise<boolean> {
-  const now = await Promise.all([...files.keys()].map(stamp))
-  return [...files.values()].every((before, i) => before === now[i])
-}
-
-async function stamp (file: string): Promise<string> {
-  const info = await stat(file, { bigint: true }).catch(() => null)
-  return info === null ? '' : [info.ctimeNs, info.mtimeNs, info.size, info.ino, info.dev].join(':')
-}
-
-function isSettled (files: Map<string, string>, readAt: bigint): boolean {
-  return [...files.values()].every((value) => value === '' || BigInt(value.split(':')[0] as string) + RACY_WINDOW < readAt)
+  return trail
 }

@@ -47,7 +47,7 @@ export async function admit (context: Context, request: FastifyRequest, reply: F
     protocol: protocolVersion(protocol)
   }
   const existing = located.repository
-  if (existing !== null) operation.user = await access.decide(operation, request, async () => await context.readSettings(existing))
+  if (existing !== null) operation.user = await access.decide(operation, request, async () => (await context.readConfig(existing)).settings)
   const repository = existing ?? await vacancy(context, request, operation, located, wanted)
   const namespace = await hostCall(() => cleanNamespace(options.namespace?.(operation, request)))
   const computed = requestEnvironment({ user: operation.user, address: request.ip, protocol, namespace })

@@ -1,5 +1,6 @@
 import type { Access } from './access/authorize.ts'
 import type { Identify } from './access/basic-auth.ts'
+import type { AnswerCache } from './answers/answer-cache.ts'
 import { gitOptions } from './git/environment.ts'
 import { startGit, type GitProcess } from './git/git-process.ts'
 import type { Operations } from './limits/operations.ts'
@@ -7,6 +8,7 @@ import type { ResolvedOptions } from './options.ts'
 import type { Creator } from './repository/create.ts'
 import type { GitDirectory } from './repository/git-directory.ts'
 import type { Locate } from './repository/locate.ts'
+import type { ReadRefs } from './repository/refs.ts'
 import type { ReadConfig } from './repository/settings.ts'
 
 /** What the routes of one registration share. */
@@ -16,6 +18,9 @@ export interface Context {
   env: Record<string, string>
   locate: Locate
   readConfig: ReadConfig
+  readRefs: ReadRefs
+  /** null when nothing is to be remembered. */
+  answers: AnswerCache | null
   identify: Identify
   access: Access
   creator: Creator

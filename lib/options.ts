@@ -45,7 +45,19 @@ export interface GitHttpOptions {
     /** Passed as `git -c key=value`; stronger than every config file. */
     config?: Record<string, string>
   }
+  cache?: GitHttpCache
   limits?: GitHttpLimits
+}
+
+export interface GitHttpCache {
+  /**
+   * Remember advertisements and ref listings, and answer without a process for as long as the repository's files prove
+   * that git would say the same again. False: ask git each time.
+   */
+  answers?: false | {
+    /** Bytes of memory for all of them. Default 67,108,864 (64 MiB). */
+    maxBytes?: number
+  }
 }
 
 export interface GitHttpServices {
@@ -74,6 +86,7 @@ export interface ResolvedOptions extends GitHttpOptions {
   services: Required<GitHttpServices>
   exportAll: boolean
   git: { path: string, config: Record<string, string> }
+  cache: { answers: false | { maxBytes: number } }
   limits: Required<GitHttpLimits>
 }
 
@@ -87,6 +100,7 @@ const text: Check = (value) => (typeof value === 'string' && value !== '' && !va
 const callback: Check = (value) => typeof value === 'function' || 'must be a function'
 const duration: Check = (value) =>
   (Number.isInteger(value) && value as number > 0 && value as number < 2 ** 31) || 'must be a whole number of milliseconds from 1 to 2147483647'
+const bytes: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number of bytes from 1'
 const realm: Check = (value) =>
   (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) && !/["\\]/.test(value)) || 'must be printable ASCII without quotes and backslashes'
 const booleanOrCallback: Check = (value) =>
@@ -99,6 +113,15 @@ const config: Check = (value) => {
 
 /** Every option and its check; a nested table for a nested object. */
 interface Checks { [name: string]: Check | Checks }
+
+/** False, or an object of its own checks. */
+function offOr (checks: Checks): Check {
+  return (value) => {
+    if (value === false) return true
+    check(value, checks, 'cache.answers')
+    return true
+  }
+}
 
 const CHECKS: Checks = {
   prefix: (value) => typeof value === 'string' || 'must be a string',
@@ -116,6 +139,7 @@ const CHECKS: Checks = {
   namespace: callback,
   environment: callback,
   git: { path: text, config },
+  cache: { answers: offOr({ maxBytes: bytes }) },
   limits: { idleTimeout: duration, closeGrace: duration }
 }
 
@@ -144,6 +168,7 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
     services: { uploadPack: true, receivePack: true, uploadArchive: false, dumb: true, ...defined(options.services) },
     exportAll: options.exportAll ?? true,
     git: { path: executable(options.git?.path ?? 'git'), config: options.git?.config ?? {} },
+    cache: { answers: options.cache?.answers === false ? false : { maxBytes: options.cache?.answers?.maxBytes ?? 64 * 1024 * 1024 } },
     limits: { idleTimeout: 300_000, closeGrace: 60_000, ...defined(options.limits) }
   }
 }

@@ -3,12 +3,14 @@ import fp from 'fastify-plugin'
 import { AccessFile } from './access/access-file.ts'
 import { createAccess } from './access/authorize.ts'
 import { createIdentify } from './access/basic-auth.ts'
+import { AnswerCache } from './answers/answer-cache.ts'
 import type { Context } from './context.ts'
 import { inheritedEnvironment } from './git/environment.ts'
 import { Operations } from './limits/operations.ts'
 import { resolveOptions, type GitHttpOptions } from './options.ts'
 import { createCreator } from './repository/create.ts'
 import { createLocate } from './repository/locate.ts'
+import { createReadRefs } from './repository/refs.ts'
 import { createReadConfig } from './repository/settings.ts'
 import { addFamilyConstraint } from './routes/families.ts'
 import { registerRoutes } from './routes/register.ts'
@@ -58,6 +60,8 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
       env,
       locate: createLocate(options),
       readConfig: createReadConfig(options.git, env),
+      readRefs: createReadRefs(),
+      answers: options.cache.answers === false ? null : new AnswerCache(options.cache.answers.maxBytes),
       identify: await createIdentify(scope, authenticate),
       access: createAccess(options, accessFile),
       creator,

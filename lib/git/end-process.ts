@@ -1,7 +1,7 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
-import { basename, dirname, sep } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { GitProcess } from './git-process.ts'
+import { endGroup, groupExists, groupGone, signalGroup } from './process-group.ts'
+import { quarantinesOf, removeQuarantine } from './quarantine.ts'
 
 /**
  * Ending a git whose client left. The steps add up to less than 2 s:
@@ -14,9 +14,8 @@ import type { GitProcess } from './git-process.ts'
  * 4. remove the quarantine that this push left.
  */
 const WAIT_FOR_EXIT = 900
-const WAIT_AFTER_TERM = 500
-const WAIT_AFTER_KILL = 300
-const POLL = 15
+/** The same where nobody reads what git writes, so that waiting helps less. */
+const WAIT_FOR_ORPHANS = 600
 
 /** Ends `git` and all of its process group. Resolves when none is left; never rejects. */
 export async function endGit (git: GitProcess, { write }: { write: boolean }): Promise<void> {
@@ -26,71 +25,33 @@ export async function endGit (git: GitProcess, { write }: { write: boolean }): P
   if (write) {
     git.stdout.on('error', () => {})
     git.stdout.resume()
-    await Promise.race([git.exited, delay(WAIT_FOR_EXIT, undefined, { ref: false })])
+    await Promise.race([ended(git), delay(WAIT_FOR_EXIT, undefined, { ref: false })])
   } else {
     git.stdout.destroy()
   }
-  const quarantines = write && groupExists(git.pid) ? await quarantinesOf(git.pid) : []
+  const quarantines = write && groupExists(git.pid) ? await quarantinesOf(new Set([git.pid])) : []
   await endGroup(git.pid)
   git.stdout.destroy()
   await Promise.all(quarantines.map(removeQuarantine))
 }
 
-/** Ends whatever is left of a process group whose leader may have ended already. */
-export async function endGroup (group: number): Promise<void> {
-  if (!signalGroup(group, 'SIGTERM')) return
-  if (await groupGone(group, WAIT_AFTER_TERM)) return
-  signalGroup(group, 'SIGKILL')
-  await groupGone(group, WAIT_AFTER_KILL)
-}
-
-async function groupGone (group: number, milliseconds: number): Promise<boolean> {
-  for (let waited = 0; waited < milliseconds; waited += POLL) {
-    if (!groupExists(group)) return true
-    await delay(POLL)
-  }
-  return !groupExists(group)
-}
-
-function groupExists (group: number): boolean {
-  return signalGroup(group, 0)
-}
-
-function signalGroup (group: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-group, signal)
-    return true
-  } catch {
-    return false
-  }
+async function ended (git: GitProcess): Promise<void> {
+  const { error } = await git.exited
+  if (error !== undefined) await groupGone(git.pid, WAIT_FOR_EXIT)
 }
 
 /**
- * Quarantine directories of the processes in a group, from GIT_QUARANTINE_PATH in their
- * environment (builtin/receive-pack.c sets it for what it starts). Only Linux tells; elsewhere git's own
- * `git gc --prune` removes what a killed push left.
+ * Ends process groups whose server is gone, and with it the other end of their stdin and stdout. `exited`
+ * settles once their leaders have ended.
  */
-async function quarantinesOf (group: number): Promise<string[]> {
-  const found = new Set<string>()
-  const processes = await readdir('/proc').catch(() => [])
-  await Promise.all(processes.filter((name) => /^\d+$/.test(name)).map(async (pid) => {
-    try {
-      const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
-      // pid (comm) state ppid pgrp: comm may hold anything, so count from its last bracket.
-      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) !== group) return
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8')
-      const entry = environment.split('\0').find((line) => line.startsWith('GIT_QUARANTINE_PATH='))
-      if (entry !== undefined) found.add(entry.slice(entry.indexOf('=') + 1))
-    } catch {
-      // It ended meanwhile.
-    }
-  }))
-  return [...found]
-}
-
-async function removeQuarantine (path: string): Promise<void> {
-  // The name comes from another process's environment: remove nothing that is not a quarantine.
-  if (!/^(?:tmp_objdir-)?incoming-/.test(basename(path))) return
-  if (!dirname(path).endsWith(`${sep}objects`)) return
-  await rm(path, { recursive: true, force: true }).catch(() => {})
+export async function endOrphans (groups: ReadonlySet<number>, exited: Promise<unknown>): Promise<void> {
+  if (groups.size === 0) return
+  // A receive-pack that is told of its end of input reports that to a closed socket and dies of SIGPIPE, without
+  // removing its quarantine. Stopped before it gets so far, it and its children still tell where that is.
+  for (const group of groups) signalGroup(group, 'SIGSTOP')
+  const quarantines = await quarantinesOf(groups)
+  for (const group of groups) signalGroup(group, 'SIGCONT')
+  await Promise.race([exited, delay(WAIT_FOR_ORPHANS)])
+  await Promise.all([...groups].map(endGroup))
+  await Promise.all(quarantines.map(removeQuarantine))
 }

@@ -4,8 +4,9 @@ import { Transform, type TransformCallback } from 'node:stream'
 import { GitFailedError } from '../errors.ts'
 import { release } from '../limits/release.ts'
 import { AnswerTail } from '../protocol/answer-tail.ts'
-import { endGroup } from './end-process.ts'
-import type { GitExit, GitProcess } from './git-process.ts'
+import type { GitExit } from './exit.ts'
+import type { GitProcess } from './git-process.ts'
+import { endGroup } from './process-group.ts'
 
 /** How long stdout may stay open behind a git that has ended (a hook's background process), in milliseconds. */
 const LINGER = 2_000
@@ -39,7 +40,7 @@ export class ServiceAnswer extends Transform {
     git.stdout.pipe(this)
     git.stdout.once('error', (error) => this.destroy(error))
     this.once('close', () => git.stdout.unpipe(this))
-    this.#endLingerers()
+    this.#watchExit()
   }
 
   /** Resolves when the first byte is there or git ended well without one; rejects when git failed. */
@@ -87,9 +88,11 @@ export class ServiceAnswer extends Transform {
     return this.bytes > 0 ? this.#tail.complete : code === this.#options.emptyExit
   }
 
-  #endLingerers (): void {
-    this.#git.exited.then(() => {
-      if (this.#git.stdout.readableEnded) return
+  #watchExit (): void {
+    this.#git.exited.then(({ error }) => {
+      // Whether what it said is all there is, nobody knows.
+      if (error !== undefined) this.destroy(error)
+      if (error !== undefined || this.#git.stdout.readableEnded) return
       const timer = setTimeout(() => endGroup(this.#git.pid), LINGER)
       this.#git.stdout.once('close', () => clearTimeout(timer))
     })

@@ -65,6 +65,16 @@ export class Witness {
     return this.#sightings.size
   }
 
+  /** True when `path` was there. */
+  has (path: string): boolean {
+    return this.#sightings.get(path)?.stats !== undefined
+  }
+
+  /** A file's bytes as latin1; empty when it was missing or too large. */
+  contentOf (path: string): string {
+    return this.#sightings.get(path)?.content ?? ''
+  }
+
   /** True when everything is as it was. */
   async unchanged (): Promise<boolean> {
     const stepped = this.#clockStepped()

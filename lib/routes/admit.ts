@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Question } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { InternalError, isOurs } from '../errors.ts'
 import { requestEnvironment } from '../git/environment.ts'
@@ -19,12 +20,10 @@ export interface Wanted {
 }
 
 /** An operation that passed every check. */
-export interface Admitted {
+export interface Admitted extends Question {
   operation: GitOperation
-  repository: GitDirectory
   /** The part of git's environment that depends on the request. */
   environment: Record<string, string>
-  namespace: string | undefined
   /** No shared cache may keep the answer. */
   private: boolean
 }
@@ -52,7 +51,15 @@ export async function admit (context: Context, request: FastifyRequest, reply: F
   const namespace = await hostCall(() => cleanNamespace(options.namespace?.(operation, request)))
   const computed = requestEnvironment({ user: operation.user, address: request.ip, protocol, namespace })
   const added = await hostCall(() => options.environment?.(operation, request))
-  return { operation, repository, environment: { ...computed, ...added }, namespace, private: access.isPrivate(operation.user) }
+  return {
+    operation,
+    repository,
+    environment: { ...computed, ...added },
+    namespace,
+    protocol,
+    hasOwnEnvironment: added !== undefined && Object.keys(added).length > 0,
+    private: access.isPrivate(operation.user)
+  }
 }
 
 /** A push to a repository that does not exist: refused as missing, unless the host lets pushes create it. */

@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify'
+import { addVary } from './send-answer.ts'
 
 /** Seconds for which git-http-backend lets immutable files be kept (http-backend.c, hdr_cache_forever). */
 const FOREVER = 31_536_000
@@ -8,7 +9,7 @@ export function neverCache (reply: FastifyReply, isPrivate: boolean): void {
   reply.header('expires', 'Fri, 01 Jan 1980 00:00:00 GMT')
   reply.header('pragma', 'no-cache')
   reply.header('cache-control', `${isPrivate ? 'private, ' : ''}no-cache, max-age=0, must-revalidate`)
-  if (isPrivate) varyOnAuthorization(reply)
+  if (isPrivate) addVary(reply, 'Authorization')
 }
 
 /** http-backend.c, hdr_cache_forever: objects and packs never change under their name. */
@@ -17,12 +18,5 @@ export function cacheForever (reply: FastifyReply, isPrivate: boolean): void {
   reply.header('date', new Date(now).toUTCString())
   reply.header('expires', new Date(now + FOREVER * 1000).toUTCString())
   reply.header('cache-control', `${isPrivate ? 'private' : 'public'}, max-age=${FOREVER}`)
-  if (isPrivate) varyOnAuthorization(reply)
-}
-
-/** Adds to what the host's hooks have set (CORS sets `Vary: Origin`). */
-function varyOnAuthorization (reply: FastifyReply): void {
-  const vary = [reply.getHeader('vary') ?? []].flat().join(', ')
-  if (/(?:^|,)\s*(?:authorization|\*)\s*(?:,|$)/i.test(vary)) return
-  reply.header('vary', vary === '' ? 'Authorization' : `${vary}, Authorization`)
+  if (isPrivate) addVary(reply, 'Authorization')
 }

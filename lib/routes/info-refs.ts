@@ -1,16 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { advertise, announcement, namesService, rememberedAdvertisement, type AdvertisedService } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { UnknownServiceError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
-import { encodePacket, FLUSH } from '../protocol/pkt-line.ts'
 import { admit } from './admit.ts'
 import { dumbInfoRefs } from './dumb-refs.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
-import { runService } from './run-service.ts'
+import { logExit, runService } from './run-service.ts'
+import { sendAnswer } from './send-answer.ts'
 
-const SERVICES = ['upload-pack', 'receive-pack'] as const
-type AdvertisedService = typeof SERVICES[number]
+const SERVICES: AdvertisedService[] = ['upload-pack', 'receive-pack']
 
 /** GET info/refs: the advertisement of a service, or without one the dumb listing (http-protocol(5), "Discovering References"). */
 export async function infoRefs (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -19,26 +19,18 @@ export async function infoRefs (context: Context, operation: Operation, request:
   if (service === null) return await dumbInfoRefs(context, operation, request, reply)
   const admitted = await admit(context, request, reply, { path, service, phase: 'advertise' })
   neverCache(reply, admitted.private)
-  reply.type(`application/x-git-${service}-advertisement`)
+  reply.header('content-type', `application/x-git-${service}-advertisement`)
   if (request.method === 'HEAD') return reply.send()
-  const answer = await runService(context, request, {
+  const remembered = await rememberedAdvertisement(context, admitted, service, (exit) => logExit(request, admitted, exit))
+  if (remembered !== null) return sendAnswer(request, reply, remembered)
+  return reply.send(await runService(context, request, {
     operation,
     admitted,
-    args: [service, '--stateless-rpc', '--advertise-refs', admitted.repository.directory],
+    args: advertise(service, admitted.repository.directory),
     body: null,
     gzip: false,
-    prefix: namesService(service, admitted.operation.protocol) ? announcement(service) : null
-  })
-  return reply.send(answer)
-}
-
-/** http-backend.c, get_info_refs(): v2 starts with `version 2` instead. receive-pack has no v2 and answers v0, so it keeps the line. */
-function namesService (service: AdvertisedService, protocol: 0 | 1 | 2): boolean {
-  return protocol !== 2 || service === 'receive-pack'
-}
-
-function announcement (service: AdvertisedService): Buffer {
-  return Buffer.concat([encodePacket(`# service=git-${service}\n`), Buffer.from(FLUSH)])
+    prefix: namesService(service, admitted.protocol) ? announcement(service) : null
+  }))
 }
 
 /**

@@ -1,17 +1,28 @@
 import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
+import { gunzip, type ZlibOptions } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Answer } from '../answers/answer-cache.ts'
+import { rememberedLsRefs } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { UnsupportedEncodingError, UnsupportedMediaTypeError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { Service } from '../operation.ts'
+import { FLUSH } from '../protocol/pkt-line.ts'
 import { admit, type Admitted } from './admit.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
 import { answerInBand, isInBand } from './in-band.ts'
-import { runService } from './run-service.ts'
+import { logExit, runService } from './run-service.ts'
+import { sendAnswer } from './send-answer.ts'
+import { asStream, readSmallBody } from './small-body.ts'
 
-/** Length of the body `0000` that git sends to learn whether a large push would be let in (remote-curl.c, probe_rpc). */
-const PROBE_LENGTH = '4'
+/** The body that git sends to learn whether a large request would be let in (remote-curl.c, probe_rpc): git answers it with nothing. */
+const PROBE = Buffer.from(FLUSH)
+const PROBE_LENGTH = String(FLUSH.length)
+/** Longest gzipped ls-refs request, unpacked, in bytes. */
+const MAX_UNZIPPED = 262_144
+const unzip = promisify<Buffer, ZlibOptions, Buffer>(gunzip)
 
 /** POST git-upload-pack, git-receive-pack and git-upload-archive (http-protocol(5), "Smart Service"). */
 export async function rpc (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -31,11 +42,30 @@ export async function rpc (context: Context, operation: Operation, request: Fast
     return await answerInBand(error, service, body, gzip, reply)
   }
   neverCache(reply, admitted.private)
-  reply.type(`application/x-git-${service}-result`)
-  const answer = await runService(context, request, {
-    operation, admitted, args: argumentsOf(service, admitted.repository.directory), body, gzip, prefix: null
-  })
-  return reply.send(answer)
+  reply.header('content-type', `application/x-git-${service}-result`)
+  const small = body === null || !mayBeRemembered(request, service, admitted) ? null : await readSmallBody(request, body, context.options.limits.idleTimeout)
+  if (small?.equals(PROBE) === true) return reply.send(Buffer.alloc(0))
+  const remembered = small === null ? null : await lsRefs(context, request, admitted, small, gzip)
+  if (remembered !== null) return sendAnswer(request, reply, remembered)
+  return reply.send(await runService(context, request, {
+    operation,
+    admitted,
+    args: argumentsOf(service, admitted.repository.directory),
+    body: small === null ? body : asStream(small),
+    gzip,
+    prefix: null
+  }))
+}
+
+/** The requests for which it is worth looking at the body. */
+function mayBeRemembered (request: FastifyRequest, service: Service, { protocol }: Admitted): boolean {
+  return request.headers['content-length'] === PROBE_LENGTH || (service === 'upload-pack' && protocol === 'version=2')
+}
+
+async function lsRefs (context: Context, request: FastifyRequest, admitted: Admitted, body: Buffer, gzip: boolean): Promise<Answer | null> {
+  const plain = gzip ? await unzip(body, { maxOutputLength: MAX_UNZIPPED }).catch(() => null) : body
+  if (plain === null) return null
+  return await rememberedLsRefs(context, admitted, plain, (exit) => logExit(request, admitted, exit))
 }
 
 /** http-backend.c, service_rpc(). `--strict` keeps upload-pack from looking for a repository below the one that was authorized. */

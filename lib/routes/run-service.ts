@@ -4,6 +4,7 @@ import { startFor, type Context } from '../context.ts'
 import { IdleTimeoutError } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
 import { feed } from '../git/feed.ts'
+import type { GitExit } from '../git/exit.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import { drain } from '../limits/drain.ts'
 import { IdleTimer } from '../limits/idle.ts'
@@ -33,7 +34,7 @@ export interface Run {
  * @throws GitUnavailableError, GitFailedError, BadEncodingError, IdleTimeoutError
  */
 export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<ServiceAnswer> {
-  const { repository, environment, operation: { access, service, repository: name } } = run.admitted
+  const { repository, environment, operation: { access } } = run.admitted
   const write = access === 'write'
   const git = await startFor(context, repository, run.args, environment, write)
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
@@ -47,9 +48,8 @@ export async function runService (context: Context, request: FastifyRequest, run
     answer.destroy(reason)
     await (ending ??= endGit(git, { write }))
   }
-  git.exited.then(({ code, signal, stderr }) => {
-    if (code === 0 || code === run.emptyExit || ending !== undefined) return
-    request.log.warn({ repository: name, service, exitCode: code, signal, stderr }, 'git ended with an error')
+  git.exited.then((exit) => {
+    if (exit.code !== run.emptyExit && ending === undefined) logExit(request, run.admitted, exit)
   })
 
   const { body } = run
@@ -58,4 +58,9 @@ export async function runService (context: Context, request: FastifyRequest, run
   run.operation.own(end)
   await answer.started()
   return answer
+}
+
+/** Logs how a git ended, unless it ended well. */
+export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, { code, signal, stderr }: GitExit): void {
+  if (code !== 0) request.log.warn({ repository, service, exitCode: code, signal, stderr }, 'git ended with an error')
 }

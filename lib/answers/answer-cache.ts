@@ -1,0 +1,76 @@
+import { gzip } from 'node:zlib'
+import { LRUCache } from 'lru-cache'
+
+/** Smaller answers are not worth compressing, in bytes. */
+const MIN_COMPRESSED = 1_024
+
+/** git's own bytes, kept while it can be proven that git would say the same again. */
+export interface Answer {
+  bytes: Buffer
+  /** The same, compressed; there from the second time on that it is asked for. */
+  gzip: Buffer | null
+}
+
+/** What making an answer resulted in. */
+export interface Made {
+  /** null when the answer was larger than an answer may be. */
+  bytes: Buffer | null
+  /** False when git's answer holds for this one time only. */
+  keep: boolean
+}
+
+interface Kept extends Answer {
+  asked: number
+}
+
+/**
+ * Answers by key, bounded in bytes, the least recently used out. A key names everything that the answer depends on;
+ * of those who ask for a missing one at the same time, one makes it.
+ */
+export class AnswerCache {
+  readonly counters: { hits: number, misses: number } = { hits: 0, misses: 0 }
+  readonly #kept: LRUCache<string, Kept>
+  readonly #running = new Map<string, Promise<Made>>()
+  readonly #compressing = new Set<string>()
+  readonly #maxBytes: number
+
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+    this.#kept = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ bytes, gzip }, key) => bytes.length + (gzip?.length ?? 0) + key.length })
+  }
+
+  /** The answer for `key`; null when it is too large to be held in memory. */
+  async get (key: string, make: () => Promise<Made>): Promise<Answer | null> {
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      this.counters.hits++
+      if (++kept.asked > 1) this.#compress(key, kept)
+      return kept
+    }
+    this.counters.misses++
+    const { bytes, keep } = await this.#once(key, make)
+    if (bytes === null) return null
+    const answer: Kept = { bytes, gzip: null, asked: 0 }
+    if (keep && !this.#kept.has(key) && bytes.length <= this.#maxBytes) this.#kept.set(key, answer)
+    return answer
+  }
+
+  #once (key: string, make: () => Promise<Made>): Promise<Made> {
+    const running = this.#running.get(key) ?? make().finally(() => this.#running.delete(key))
+    this.#running.set(key, running)
+    return running
+  }
+
+  /** In the thread pool, and not before a second client asks: an answer that changes with every request is not worth it. */
+  #compress (key: string, kept: Kept): void {
+    if (kept.gzip !== null || kept.bytes.length < MIN_COMPRESSED || this.#compressing.has(key)) return
+    this.#compressing.add(key)
+    gzip(kept.bytes, (error, compressed) => {
+      this.#compressing.delete(key)
+      if (error !== null || this.#kept.peek(key) !== kept) return
+      kept.gzip = compressed
+      // Weighed anew.
+      this.#kept.set(key, kept)
+    })
+  }
+}

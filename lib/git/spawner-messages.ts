@@ -1,0 +1,24 @@
+/** What server and helper tell each other. Types only: the helper loads nothing that it does not need. */
+
+/** The first line, as JSON, of the connection that becomes git's stdout. */
+export interface StartRequest {
+  id: number
+  path: string
+  args: string[]
+  env: Record<string, string>
+  /** git's stdin is another connection, whose first line is an {@link InputRequest} with the same id. */
+  input: boolean
+  niceness: number
+}
+
+/** The first line of the connection that becomes git's stdin. Nothing may follow before the answer `started`. */
+export interface InputRequest {
+  id: number
+}
+
+/** What the helper says over its IPC channel, in this order for each id. */
+export type HelperMessage =
+  | { type: 'ready' }
+  | { type: 'started', id: number, pid: number }
+  | { type: 'failed', id: number, code: string | undefined, message: string }
+  | { type: 'exited', id: number, code: number | null, signal: NodeJS.Signals | null, stderr: string }

@@ -1,0 +1,106 @@
+/**
+ * The helper: a process with a small heap that starts git for the server, because starting a process copies the page
+ * tables of the one that starts it and stops its event loop meanwhile. `spawner-process SOCKET`
+ *
+ * The server's connections become git's stdin and stdout; what goes through them never passes here.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { createServer, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { endOrphans } from './end-process.ts'
+import { exitOf, lowerPriority } from './exit.ts'
+import type { HelperMessage, InputRequest, StartRequest } from './spawner-messages.ts'
+
+const [, , path = ''] = process.argv
+/** Connections wait here while a git is being started; the system allows what it likes of it. */
+const BACKLOG = 4_096
+/** Longest request in characters. Linux allows 2 MiB of arguments and environment. */
+const MAX_REQUEST = 8 * 1024 * 1024
+
+interface Half { socket: Socket, request: StartRequest | InputRequest }
+
+/** Requests with input whose other connection has not come yet. */
+const halves = new Map<number, Half>()
+/** Running gits: their process groups and ends. */
+const running = new Map<number, Promise<unknown>>()
+
+// Node hands this on to every child, whatever environment it is given.
+delete process.env['NODE_V8_COVERAGE']
+
+// The server decides when this process ends: a signal to all of a service's processes must not cut the transfers
+// that the server still finishes.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+
+const server = createServer(readRequest)
+// Out of descriptors: the server notices that its connection was closed.
+server.on('error', (error) => { if (!server.listening) throw error })
+server.listen({ path, backlog: BACKLOG }, () => tell({ type: 'ready' }))
+
+process.once('disconnect', async () => {
+  server.close()
+  await endOrphans(new Set(running.keys()), Promise.all(running.values()))
+  await rm(dirname(path), { recursive: true, force: true }).catch(() => {})
+  process.exit()
+})
+
+function readRequest (socket: Socket): void {
+  let line = ''
+  socket.setEncoding('utf8')
+  socket.on('error', () => {})
+  socket.on('data', function onData (part: string): unknown {
+    line += part
+    if (line.length > MAX_REQUEST) return socket.destroy()
+    if (!line.endsWith('\n')) return undefined
+    socket.off('data', onData)
+    // The server sends nothing more until git has started, so that all of it is git's.
+    socket.pause()
+    return arrived({ socket, request: JSON.parse(line) })
+  })
+}
+
+function arrived (half: Half): void {
+  const { socket, request } = half
+  if ('path' in request && !request.input) return start(request, null, socket)
+  const other = halves.get(request.id)
+  if (other === undefined) {
+    halves.set(request.id, half)
+    socket.once('close', () => halves.delete(request.id))
+    return
+  }
+  halves.delete(request.id)
+  if ('path' in request) start(request, other.socket, socket)
+  else if ('path' in other.request) start(other.request, socket, other.socket)
+}
+
+function start ({ id, path, args, env, niceness }: StartRequest, stdin: Socket | null, stdout: Socket): void {
+  const failed = ({ code, message }: NodeJS.ErrnoException): void => tell({ type: 'failed', id, code, message })
+  try {
+    // The server gave up waiting, or is gone.
+    if (!process.connected || stdout.destroyed || stdin?.destroyed === true) throw new Error('the connection was closed')
+    // libuv makes descriptors 0 to 2 blocking in the child, as git expects them.
+    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', stdout, 'pipe'] })
+    child.once('error', failed)
+    if (child.pid !== undefined) watch(id, child.pid, child, niceness)
+  } catch (error) {
+    failed(error as Error)
+  }
+  // git has its own descriptors by now; these would keep its output open after its end.
+  stdin?.destroy()
+  stdout.destroy()
+}
+
+function watch (id: number, pid: number, child: ChildProcess, niceness: number): void {
+  lowerPriority(pid, niceness)
+  tell({ type: 'started', id, pid })
+  const exited = exitOf(child).then(({ code, signal, stderr }) => {
+    running.delete(pid)
+    tell({ type: 'exited', id, code, signal, stderr })
+  })
+  running.set(pid, exited)
+}
+
+function tell (message: HelperMessage): void {
+  // Without a server there is nobody to tell; 'disconnect' does the rest.
+  if (process.connected) process.send?.(message, () => {})
+}

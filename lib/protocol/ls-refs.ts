@@ -1,0 +1,108 @@
+import { setImmediate as nextIteration } from 'node:timers/promises'
+import { encodePacket, FLUSH, HEADER_LENGTH, packetLength } from './pkt-line.ts'
+
+/** What an `ls-refs` request asks for (gitprotocol-v2(5), "ls-refs"). */
+export interface LsRefsRequest {
+  peel: boolean
+  symrefs: boolean
+  unborn: boolean
+  /** Byte strings as latin1; empty means everything. */
+  prefixes: string[]
+  objectFormat: string | undefined
+}
+
+/** Refs looked at before the event loop gets a turn. */
+const SLICE = 2_000
+const DELIMITER = 1
+
+/**
+ * Reads a whole `ls-refs` request. Null for anything that is not exactly one, or holds what is not known here: only git
+ * answers that.
+ */
+export function parseLsRefs (body: Buffer): LsRefsRequest | null {
+  const request: LsRefsRequest = { peel: false, symrefs: false, unborn: false, prefixes: [], objectFormat: undefined }
+  let section: 'command' | 'capabilities' | 'arguments' = 'command'
+  for (let offset = 0; offset + HEADER_LENGTH <= body.length;) {
+    const length = packetLength(body, offset)
+    if (length === 0) return section !== 'command' && offset + HEADER_LENGTH === body.length ? request : null
+    if (length === DELIMITER && section === 'capabilities') {
+      section = 'arguments'
+      offset += HEADER_LENGTH
+      continue
+    }
+    if (length <= HEADER_LENGTH || offset + length > body.length) return null
+    const line = body.toString('latin1', offset + HEADER_LENGTH, offset + length).replace(/\n$/, '')
+    if (section === 'command') {
+      if (line !== 'command=ls-refs') return null
+      section = 'capabilities'
+    } else if (!(section === 'capabilities' ? readCapability(line, request) : readArgument(line, request))) {
+      return null
+    }
+    offset += length
+  }
+  return null
+}
+
+function readCapability (line: string, request: LsRefsRequest): boolean {
+  // Neither changes the answer.
+  if (line.startsWith('agent=') || line.startsWith('session-id=')) return true
+  if (!line.startsWith('object-format=') || request.objectFormat !== undefined) return false
+  request.objectFormat = line.slice('object-format='.length)
+  return true
+}
+
+function readArgument (line: string, request: LsRefsRequest): boolean {
+  if (line === 'peel' || line === 'symrefs' || line === 'unborn') {
+    request[line] = true
+    return true
+  }
+  if (!line.startsWith('ref-prefix ')) return false
+  request.prefixes.push(line.slice('ref-prefix '.length))
+  return true
+}
+
+/** A request for everything that {@link selectRefs} can choose from. */
+export function completeRequest (objectFormat: string | undefined, unborn: boolean): Buffer {
+  return Buffer.concat([
+    encodePacket('command=ls-refs\n'),
+    ...(objectFormat === undefined ? [] : [encodePacket(`object-format=${objectFormat}\n`)]),
+    Buffer.from('0001'),
+    encodePacket('peel\n'), encodePacket('symrefs\n'), ...(unborn ? [encodePacket('unborn\n')] : []),
+    Buffer.from(FLUSH)
+  ])
+}
+
+/** The same for requests that get the same answer. */
+export function requestKey ({ peel, symrefs, unborn, prefixes }: LsRefsRequest): string {
+  return JSON.stringify([peel, symrefs, unborn, [...new Set(prefixes)].sort()])
+}
+
+/**
+ * The answer to `request`, chosen from the answer to {@link completeRequest} (ls-refs.c, send_ref):
+ *
+ *     ref = PKT-LINE((obj-id | "unborn") SP refname [SP "symref-target:" name] [SP "peeled:" obj-id] LF)
+ */
+export async function selectRefs (complete: Buffer, request: LsRefsRequest): Promise<Buffer> {
+  const chosen: Buffer[] = []
+  let count = 0
+  for (let offset = 0; ; count++) {
+    const length = packetLength(complete, offset)
+    if (length === 0) break
+    if (length <= HEADER_LENGTH || offset + length > complete.length) throw new Error('malformed ls-refs answer')
+    const packet = selectRef(complete.subarray(offset, offset + length), request)
+    if (packet !== null) chosen.push(packet)
+    offset += length
+    if (count % SLICE === SLICE - 1) await nextIteration()
+  }
+  chosen.push(Buffer.from(FLUSH))
+  return Buffer.concat(chosen)
+}
+
+function selectRef (packet: Buffer, { peel, symrefs, unborn, prefixes }: LsRefsRequest): Buffer | null {
+  const fields = packet.toString('latin1', HEADER_LENGTH, packet.length - 1).split(' ')
+  const [id, name = '', ...attributes] = fields
+  if (id === 'unborn' && !(unborn && symrefs)) return null
+  if (prefixes.length > 0 && !prefixes.some((prefix) => name.startsWith(prefix))) return null
+  const kept = attributes.filter((attribute) => attribute.startsWith('peeled:') ? peel : symrefs)
+  return kept.length === attributes.length ? packet : encodePacket(Buffer.from(`${[id, name, ...kept].join(' ')}\n`, 'latin1'))
+}

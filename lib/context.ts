@@ -2,7 +2,8 @@ import type { Access } from './access/authorize.ts'
 import type { Identify } from './access/basic-auth.ts'
 import type { AnswerCache } from './answers/answer-cache.ts'
 import { gitOptions } from './git/environment.ts'
-import { startGit, type GitProcess } from './git/git-process.ts'
+import type { GitProcess } from './git/git-process.ts'
+import type { Starter } from './git/starter.ts'
 import type { Operations } from './limits/operations.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Creator } from './repository/create.ts'
@@ -16,6 +17,7 @@ export interface Context {
   options: ResolvedOptions
   /** The inherited, allowlisted environment. */
   env: Record<string, string>
+  starter: Starter
   locate: Locate
   readConfig: ReadConfig
   readRefs: ReadRefs
@@ -27,8 +29,16 @@ export interface Context {
   operations: Operations
 }
 
+/** What the options of a git depend on. */
+export interface StartFor {
+  /** It writes to the repository. Default false. */
+  write?: boolean
+  /** It is given something to read. Default true. */
+  input?: boolean
+}
+
 /** Starts git for a repository with the options that every git of this registration gets. */
-export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, write = false): Promise<GitProcess> {
+export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, { write, input }: StartFor = {}): Promise<GitProcess> {
   const { git } = context.options
-  return await startGit(git.path, [...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env })
+  return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input })
 }

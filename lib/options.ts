@@ -45,6 +45,14 @@ export interface GitHttpOptions {
     /** Passed as `git -c key=value`; stronger than every config file. */
     config?: Record<string, string>
   }
+  /**
+   * The helper processes that start git, so that starting one does not stop the server's event loop: for 1 ms in a small
+   * process, 40 ms in one with a heap of 1 GB.
+   */
+  spawner?: {
+    /** How many, 0 to 64; 0 starts git directly. Default 2. */
+    processes?: number
+  }
   cache?: GitHttpCache
   limits?: GitHttpLimits
 }
@@ -86,6 +94,7 @@ export interface ResolvedOptions extends GitHttpOptions {
   services: Required<GitHttpServices>
   exportAll: boolean
   git: { path: string, config: Record<string, string> }
+  spawner: { processes: number }
   cache: { answers: false | { maxBytes: number } }
   limits: Required<GitHttpLimits>
 }
@@ -101,6 +110,8 @@ const callback: Check = (value) => typeof value === 'function' || 'must be a fun
 const duration: Check = (value) =>
   (Number.isInteger(value) && value as number > 0 && value as number < 2 ** 31) || 'must be a whole number of milliseconds from 1 to 2147483647'
 const bytes: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number of bytes from 1'
+const processes: Check = (value) =>
+  (Number.isInteger(value) && value as number >= 0 && value as number <= 64) || 'must be a whole number from 0 to 64'
 const realm: Check = (value) =>
   (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) && !/["\\]/.test(value)) || 'must be printable ASCII without quotes and backslashes'
 const booleanOrCallback: Check = (value) =>
@@ -139,6 +150,7 @@ const CHECKS: Checks = {
   namespace: callback,
   environment: callback,
   git: { path: text, config },
+  spawner: { processes },
   cache: { answers: offOr({ maxBytes: bytes }) },
   limits: { idleTimeout: duration, closeGrace: duration }
 }
@@ -168,6 +180,7 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
     services: { uploadPack: true, receivePack: true, uploadArchive: false, dumb: true, ...defined(options.services) },
     exportAll: options.exportAll ?? true,
     git: { path: executable(options.git?.path ?? 'git'), config: options.git?.config ?? {} },
+    spawner: { processes: options.spawner?.processes ?? 2 },
     cache: { answers: options.cache?.answers === false ? false : { maxBytes: options.cache?.answers?.maxBytes ?? 64 * 1024 * 1024 } },
     limits: { idleTimeout: 300_000, closeGrace: 60_000, ...defined(options.limits) }
   }

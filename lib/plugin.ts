@@ -6,6 +6,7 @@ import { createIdentify } from './access/basic-auth.ts'
 import { AnswerCache } from './answers/answer-cache.ts'
 import type { Context } from './context.ts'
 import { inheritedEnvironment } from './git/environment.ts'
+import { openStarter } from './git/spawner.ts'
 import { Operations } from './limits/operations.ts'
 import { resolveOptions, type GitHttpOptions } from './options.ts'
 import { createCreator } from './repository/create.ts'
@@ -46,32 +47,11 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   const options = resolveOptions(given)
   const env = inheritedEnvironment()
   const accessFile = options.accessFile === undefined ? null : await AccessFile.open(options.accessFile, fastify.log)
-  const creator = createCreator(options.git, env)
-  const operations = new Operations()
   addFamilyConstraint(fastify)
+  const starter = await openStarter(options.git.path, options.spawner.processes, fastify.log)
+  const creator = createCreator(starter, env)
+  const operations = new Operations()
 
-  // A scope of its own: its parsers, its error handler and its prefix are nobody else's.
-  await fastify.register(async (scope) => {
-    const authenticate = accessFile === null
-      ? options.authenticate
-      : async ({ username, password }: { username: string, password: string }) => await accessFile.authenticate(username, password)
-    const context: Context = {
-      options,
-      env,
-      locate: createLocate(options),
-      readConfig: createReadConfig(options.git, env),
-      readRefs: createReadRefs(),
-      answers: options.cache.answers === false ? null : new AnswerCache(options.cache.answers.maxBytes),
-      identify: await createIdentify(scope, authenticate),
-      access: createAccess(options, accessFile),
-      creator,
-      operations
-    }
-    registerRoutes(scope, context)
-    registrationsOf(fastify).add(context)
-  }, { prefix: options.prefix ?? '' })
-
-  fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
   // preClose starts to drain, because onClose runs only after transfers in flight have ended. It does not wait: Fastify gives
   // these hooks no longer than its pluginTimeout (10 s). The server's own close waits for what the drain lets finish or ends.
   let drained: Promise<void> | undefined
@@ -79,7 +59,38 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   fastify.addHook('onClose', async () => {
     await drained
     await creator.close()
+    await starter.close()
   })
+
+  try {
+    // A scope of its own: its parsers, its error handler and its prefix are nobody else's.
+    await fastify.register(async (scope) => {
+      const authenticate = accessFile === null
+        ? options.authenticate
+        : async ({ username, password }: { username: string, password: string }) => await accessFile.authenticate(username, password)
+      const context: Context = {
+        options,
+        env,
+        starter,
+        locate: createLocate(options),
+        readConfig: createReadConfig(starter, options.git.config, env),
+        readRefs: createReadRefs(),
+        answers: options.cache.answers === false ? null : new AnswerCache(options.cache.answers.maxBytes),
+        identify: await createIdentify(scope, authenticate),
+        access: createAccess(options, accessFile),
+        creator,
+        operations
+      }
+      registerRoutes(scope, context)
+      registrationsOf(fastify).add(context)
+    }, { prefix: options.prefix ?? '' })
+  } catch (error) {
+    // Nobody is obliged to close an application that never came to be.
+    await starter.close()
+    throw error
+  }
+
+  fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
 }
 
 /** Node's own deadline covers the whole request, body included: a push that takes longer is cut. */

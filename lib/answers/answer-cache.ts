@@ -19,6 +19,22 @@ export interface Made {
   keep: boolean
 }
 
+/** Makes an answer; `signal` says that nobody waits for it any more. */
+export type Make = (signal: AbortSignal) => Promise<Made>
+
+/** One who waits for an answer. */
+export interface Waiting {
+  /** Aborted when this one has gone. Read only when there is something to wait for. */
+  readonly left: AbortSignal
+}
+
+interface Making {
+  made: Promise<Made>
+  /** How many wait for it. */
+  waiting: number
+  abandoned: AbortController
+}
+
 interface Kept extends Answer {
   asked: number
 }
@@ -30,7 +46,7 @@ interface Kept extends Answer {
 export class AnswerCache {
   readonly counters: { hits: number, misses: number } = { hits: 0, misses: 0 }
   readonly #kept: LRUCache<string, Kept>
-  readonly #running = new Map<string, Promise<Made>>()
+  readonly #making = new Map<string, Making>()
   readonly #compressing = new Set<string>()
   readonly #maxBytes: number
 
@@ -40,7 +56,7 @@ export class AnswerCache {
   }
 
   /** The answer for `key`; null when it is too large to be held in memory. */
-  async get (key: string, make: () => Promise<Made>): Promise<Answer | null> {
+  async get (key: string, asker: Waiting, make: Make): Promise<Answer | null> {
     const kept = this.#kept.get(key)
     if (kept !== undefined) {
       this.counters.hits++
@@ -48,17 +64,42 @@ export class AnswerCache {
       return kept
     }
     this.counters.misses++
-    const { bytes, keep } = await this.#once(key, make)
+    const { bytes, keep } = await this.#once(key, asker.left, make)
     if (bytes === null) return null
     const answer: Kept = { bytes, gzip: null, asked: 0 }
     if (keep && !this.#kept.has(key) && bytes.length <= this.#maxBytes) this.#kept.set(key, answer)
     return answer
   }
 
-  #once (key: string, make: () => Promise<Made>): Promise<Made> {
-    const running = this.#running.get(key) ?? make().finally(() => this.#running.delete(key))
-    this.#running.set(key, running)
-    return running
+  /** One makes it for all; it is given up when the last of them has gone, with what that one was told. */
+  async #once (key: string, left: AbortSignal, make: Make): Promise<Made> {
+    const making = this.#making.get(key) ?? this.#begin(key, make)
+    making.waiting++
+    const leave = (): void => {
+      if (--making.waiting > 0) return
+      this.#forget(key, making)
+      making.abandoned.abort(left.reason)
+    }
+    if (left.aborted) leave()
+    left.addEventListener('abort', leave)
+    try {
+      return await making.made
+    } finally {
+      left.removeEventListener('abort', leave)
+    }
+  }
+
+  #begin (key: string, make: Make): Making {
+    const abandoned = new AbortController()
+    const making: Making = { made: make(abandoned.signal), waiting: 0, abandoned }
+    this.#making.set(key, making)
+    const end = (): void => this.#forget(key, making)
+    making.made.then(end, end)
+    return making
+  }
+
+  #forget (key: string, making: Making): void {
+    if (this.#making.get(key) === making) this.#making.delete(key)
   }
 
   /** In the thread pool, and not before a second client asks: an answer that changes with every request is not worth it. */

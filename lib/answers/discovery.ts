@@ -5,7 +5,7 @@ import { completeRequest, parseLsRefs, requestKey, selectRefs } from '../protoco
 import type { RepositoryConfig } from '../repository/settings.ts'
 import type { RefsState } from '../repository/refs.ts'
 import type { GitDirectory } from '../repository/git-directory.ts'
-import type { Answer, Made } from './answer-cache.ts'
+import type { Answer, Made, Waiting } from './answer-cache.ts'
 import { collectAnswer } from './collect.ts'
 
 /** Who asks does not matter here: everything that the answer depends on. */
@@ -18,6 +18,12 @@ export interface Question {
   hasOwnEnvironment: boolean
 }
 
+/** The one who asks, as far as it matters. */
+export interface Asker extends Waiting {
+  /** Is told of a git that failed. */
+  onFailure: (exit: GitExit) => void
+}
+
 export type AdvertisedService = 'upload-pack' | 'receive-pack'
 
 /** Protocols whose advertisements are remembered; anything else a client may say goes to git. */
@@ -27,7 +33,7 @@ const PROTOCOLS: Array<string | undefined> = [undefined, 'version=1', 'version=2
  * The advertisement of a service, without a process when the repository's state is known. Null when git has to be
  * asked each time: for what has a part of its own per request, or is too large.
  */
-export async function rememberedAdvertisement (context: Context, question: Question, service: AdvertisedService, onFailure: (exit: GitExit) => void): Promise<Answer | null> {
+export async function rememberedAdvertisement (context: Context, question: Question, service: AdvertisedService, asker: Asker): Promise<Answer | null> {
   const { repository, protocol, namespace } = question
   if (!isRememberable(context, question)) return null
   const config = await context.readConfig(repository)
@@ -42,9 +48,9 @@ export async function rememberedAdvertisement (context: Context, question: Quest
   if (refs !== null && (!refs.provable || (service === 'receive-pack' && refs.alternates))) return null
 
   const prefix = namesService(service, protocol) ? announcement(service) : null
-  return await context.answers?.get(`${service} ${protocol ?? ''} ${stateKey(config, refs, namespace)}`, async () => {
-    const git = await startFor(context, repository, advertise(service, repository.directory), discoveryEnvironment(question))
-    return await collectAnswer(git, null, prefix, onFailure)
+  return await context.answers?.get(`${service} ${protocol ?? ''} ${stateKey(config, refs, namespace)}`, asker, async (signal) => {
+    const git = await startFor(context, repository, advertise(service, repository.directory), discoveryEnvironment(question), { input: false })
+    return await collectAnswer(git, { input: null, prefix, signal, onFailure: asker.onFailure })
   }) ?? null
 }
 
@@ -52,7 +58,7 @@ export async function rememberedAdvertisement (context: Context, question: Quest
  * The answer to a whole `ls-refs` request, filtered from one complete listing per state. Null when `body` is none, or
  * holds what only git understands.
  */
-export async function rememberedLsRefs (context: Context, question: Question, body: Buffer, onFailure: (exit: GitExit) => void): Promise<Answer | null> {
+export async function rememberedLsRefs (context: Context, question: Question, body: Buffer, asker: Asker): Promise<Answer | null> {
   const { repository, protocol, namespace } = question
   const request = parseLsRefs(body)
   if (request === null || protocol !== 'version=2' || !isRememberable(context, question)) return null
@@ -65,11 +71,11 @@ export async function rememberedLsRefs (context: Context, question: Question, bo
 
   const { answers } = context
   const state = stateKey(config, refs, namespace)
-  return await answers?.get(`ls-refs ${requestKey(request)} ${state}`, async (): Promise<Made> => {
+  return await answers?.get(`ls-refs ${requestKey(request)} ${state}`, asker, async (abandoned): Promise<Made> => {
     let keep = true
-    const complete = await answers.get(`ls-refs ${state}`, async () => {
+    const complete = await answers.get(`ls-refs ${state}`, { left: abandoned }, async (signal) => {
       const git = await startFor(context, repository, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment(question))
-      const made = await collectAnswer(git, completeRequest(format, unborn), null, onFailure)
+      const made = await collectAnswer(git, { input: completeRequest(format, unborn), prefix: null, signal, onFailure: asker.onFailure })
       keep = made.keep
       return made
     })

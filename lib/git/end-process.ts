@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { GitProcess } from './git-process.ts'
-import { endGroup, groupExists, groupGone, signalGroup } from './process-group.ts'
+import { endGroup, groupGone, signalGroup } from './process-group.ts'
 import { quarantinesOf, removeQuarantine } from './quarantine.ts'
 
 /**
@@ -29,7 +29,7 @@ export async function endGit (git: GitProcess, { write }: { write: boolean }): P
   } else {
     git.stdout.destroy()
   }
-  const quarantines = write && groupExists(git.pid) ? await quarantinesOf(new Set([git.pid])) : []
+  const quarantines = write && signalGroup(git.pid, 0) ? await quarantinesOf(new Set([git.pid])) : []
   await endGroup(git.pid)
   git.stdout.destroy()
   await Promise.all(quarantines.map(removeQuarantine))
@@ -47,7 +47,8 @@ async function ended (git: GitProcess): Promise<void> {
 export async function endOrphans (groups: ReadonlySet<number>, exited: Promise<unknown>): Promise<void> {
   if (groups.size === 0) return
   // A receive-pack that is told of its end of input reports that to a closed socket and dies of SIGPIPE, without
-  // removing its quarantine. Stopped before it gets so far, it and its children still tell where that is.
+  // removing its quarantine. Stopped before it gets so far, which is a race, it and its children still tell where that is;
+  // otherwise `git gc` removes it in time.
   for (const group of groups) signalGroup(group, 'SIGSTOP')
   const quarantines = await quarantinesOf(groups)
   for (const group of groups) signalGroup(group, 'SIGCONT')

@@ -1,8 +1,10 @@
 import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { GitProcess } from './git-process.ts'
 import { helperCommand } from './helper-command.ts'
 import { endGroup } from './process-group.ts'
@@ -15,6 +17,8 @@ const PATIENCE = 10_000
 const RECOVERY = 100
 /** Longest wait for a helper to end what it runs and itself, in milliseconds. */
 const CLOSE_DEADLINE = 3_000
+/** The same for its last words. */
+const GRACE = 250
 /** Bytes of a dying helper's last words. */
 const LAST_WORDS = 4_096
 /** sockaddr_un holds 104 bytes on macOS and 108 on Linux, the final NUL included. */
@@ -51,7 +55,7 @@ export class Helper {
     this.#ready = new Promise((resolve, reject) => { [this.#onReady, this.#onFailure] = [resolve, reject] })
     this.#ready.catch(() => {})
     // Not started at all: 'error' and nothing else.
-    this.#ended = child.pid === undefined ? Promise.resolve() : new Promise((resolve) => { child.once('close', () => resolve()) })
+    this.#ended = child.pid === undefined ? Promise.resolve() : new Promise((resolve) => { child.once('exit', () => resolve()) })
     child.on('message', (message) => this.#hear(message as HelperMessage))
     child.on('error', (error) => this.#lose(error))
     // Comes after the last message, unlike 'exit'.
@@ -170,6 +174,10 @@ export class Helper {
     if (this.#child.connected) this.#child.disconnect()
     await this.#ended
     clearTimeout(timer)
+    // It may have had something to say; only its end is announced by 'exit'.
+    const { stderr } = this.#child
+    if (stderr !== null && !stderr.readableEnded) await Promise.race([once(stderr, 'close'), delay(GRACE)]).catch(() => {})
+    stderr?.destroy()
     await rm(this.#folder, { recursive: true, force: true }).catch(() => {})
   }
 }

@@ -1,8 +1,10 @@
+import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const WAIT_AFTER_TERM = 500
 const WAIT_AFTER_KILL = 300
-const POLL = 15
+/** Milliseconds between two looks, at first; doubled up to the second. */
+const [FIRST_POLL, LAST_POLL] = [10, 80]
 
 /** Ends whatever is left of a process group whose leader may have ended already. */
 export async function endGroup (group: number): Promise<void> {
@@ -15,15 +17,19 @@ export async function endGroup (group: number): Promise<void> {
 
 /** Waits for the end of a process group; false when it lasts longer. Polls, because only a parent is told. */
 export async function groupGone (group: number, milliseconds: number): Promise<boolean> {
-  for (let waited = 0; waited < milliseconds; waited += POLL) {
-    if (!groupExists(group)) return true
-    await delay(POLL)
+  let poll = FIRST_POLL
+  for (let waited = 0; waited < milliseconds; waited += poll, poll = Math.min(2 * poll, LAST_POLL)) {
+    if (!await groupRuns(group)) return true
+    await delay(poll)
   }
-  return !groupExists(group)
+  return !await groupRuns(group)
 }
 
-export function groupExists (group: number): boolean {
-  return signalGroup(group, 0)
+/** Whether anything of the group still runs. What has ended and waits for its parent does not: some containers' first process takes seconds. */
+export async function groupRuns (group: number): Promise<boolean> {
+  if (!signalGroup(group, 0)) return false
+  const members = await membersOf(new Set([group]))
+  return members === null || members.length > 0
 }
 
 /** False when nothing of the group is left. */
@@ -34,4 +40,18 @@ export function signalGroup (group: number, signal: NodeJS.Signals | 0): boolean
   } catch {
     return false
   }
+}
+
+/** The running processes of these groups; null where the system has no /proc to tell. */
+export async function membersOf (groups: ReadonlySet<number>): Promise<string[] | null> {
+  const processes = await readdir('/proc').catch(() => null)
+  if (processes === null) return null
+  const members = await Promise.all(processes.map(async (pid) => {
+    if (!/^\d+$/.test(pid)) return []
+    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+    // pid (comm) state ppid pgrp: comm may hold anything, so count from its last bracket.
+    const [state = '', , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return groups.has(Number(group)) && !'ZX'.includes(state) ? [pid] : []
+  }))
+  return members.flat()
 }

@@ -1,5 +1,6 @@
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { basename, dirname, sep } from 'node:path'
+import { membersOf } from './process-group.ts'
 
 /**
  * Quarantine directories of the processes in these groups, from GIT_QUARANTINE_PATH in their
@@ -8,18 +9,11 @@ import { basename, dirname, sep } from 'node:path'
  */
 export async function quarantinesOf (groups: ReadonlySet<number>): Promise<string[]> {
   const found = new Set<string>()
-  const processes = await readdir('/proc').catch(() => [])
-  await Promise.all(processes.filter((name) => /^\d+$/.test(name)).map(async (pid) => {
-    try {
-      const stat = await readFile(`/proc/${pid}/stat`, 'latin1')
-      // pid (comm) state ppid pgrp: comm may hold anything, so count from its last bracket.
-      if (!groups.has(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]))) return
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8')
-      const entry = environment.split('\0').find((line) => line.startsWith('GIT_QUARANTINE_PATH='))
-      if (entry !== undefined) found.add(entry.slice(entry.indexOf('=') + 1))
-    } catch {
-      // It ended meanwhile.
-    }
+  await Promise.all((await membersOf(groups) ?? []).map(async (pid) => {
+    // It may end meanwhile.
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    const entry = environment.split('\0').find((line) => line.startsWith('GIT_QUARANTINE_PATH='))
+    if (entry !== undefined) found.add(entry.slice(entry.indexOf('=') + 1))
   }))
   return [...found]
 }

@@ -2,8 +2,11 @@ import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
 
+/** Why most operations end early. Nobody is left to be told. */
+const LEFT = new Error('the client has left')
+
 /** Ends what an operation owns. */
-export type End = (reason?: Error) => Promise<void>
+export type End = (reason: Error) => Promise<void>
 
 /**
  * One request in flight. It lasts until its response closed and what it owned has ended. The response's `close` is the
@@ -11,28 +14,38 @@ export type End = (reason?: Error) => Promise<void>
  * `onResponse` do not), so it is watched from the very start.
  */
 export class Operation {
-  #closed = false
+  #isOver = false
+  /** There only where somebody asked for it: most operations are over before anybody could. */
+  #over: AbortController | undefined
   #end: End | undefined
   readonly #onDone: () => void
 
   constructor (response: EventEmitter, onDone: () => void) {
     this.#onDone = onDone
     response.once('close', () => {
-      this.#closed = true
-      this.end().then(onDone)
+      this.end(LEFT).then(onDone)
     })
+  }
+
+  /** Aborted when the response closed, or when the operation has to end before that. */
+  get over (): AbortSignal {
+    this.#over ??= new AbortController()
+    if (this.#isOver) this.#over.abort(LEFT)
+    return this.#over.signal
   }
 
   /** Takes over something that `end` ends. At once, when the client left while it was being started. */
   async own (end: End): Promise<void> {
     this.#end = end
-    if (!this.#closed) return
-    await this.end()
+    if (!this.#isOver) return
+    await end(LEFT)
     this.#onDone()
   }
 
   /** `reason` is what the client is told, if it can still be told anything. */
-  async end (reason?: Error): Promise<void> {
+  async end (reason: Error): Promise<void> {
+    this.#isOver = true
+    this.#over?.abort(reason)
     await this.#end?.(reason)
   }
 }

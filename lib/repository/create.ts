@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
-import { captureGit } from '../git/capture.ts'
+import type { Starter } from '../git/starter.ts'
 import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
 
 /** `git init` says little. */
@@ -24,7 +24,7 @@ export interface Creator {
   close (): Promise<void>
 }
 
-export function createCreator (git: { path: string }, env: Record<string, string>): Creator {
+export function createCreator (starter: Starter, env: Record<string, string>): Creator {
   let template: Promise<GitDirectory> | undefined
 
   return { create, template: makeTemplateOnce, close }
@@ -70,7 +70,7 @@ export function createCreator (git: { path: string }, env: Record<string, string
   }
 
   async function init (directory: string): Promise<void> {
-    const { code } = await captureGit(git.path, ['init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
+    const { code } = await starter.capture(['init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
     if (code !== 0) throw new GitFailedError()
   }
 

@@ -2,8 +2,8 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { LRUCache } from 'lru-cache'
 import { GitFailedError } from '../errors.ts'
-import { captureGit } from '../git/capture.ts'
 import { gitOptions } from '../git/environment.ts'
+import type { Starter } from '../git/starter.ts'
 import type { GitDirectory, Trail } from './git-directory.ts'
 import { Remembered, type Loaded } from './remembered.ts'
 import { Witness } from './witness.ts'
@@ -39,7 +39,7 @@ const MAX_REMEMBERED = 2_000
  * Builds the reader of repository configuration. git itself reads it; its answer is remembered for as long as none of
  * the files behind it changes.
  */
-export function createReadConfig ({ path, config }: { path: string, config: Record<string, string> }, env: Record<string, string>): ReadConfig {
+export function createReadConfig (starter: Starter, config: Record<string, string>, env: Record<string, string>): ReadConfig {
   const remembered = new LRUCache<string, Remembered<RepositoryConfig>>({ max: MAX_REMEMBERED })
   let systemFile: Promise<string> | undefined
 
@@ -53,7 +53,7 @@ export function createReadConfig ({ path, config }: { path: string, config: Reco
 
   /** The files are looked at before git reads them, so that a change in between shows at the next look. Those that only git names need a second round. */
   async function load (repository: GitDirectory, previous: Witness | undefined): Promise<Loaded<RepositoryConfig>> {
-    const system = await (systemFile ??= findSystemFile(path, env))
+    const system = await (systemFile ??= findSystemFile(starter, env))
     let trail = sources([], repository, env, system)
     for (let round = 1; ; round++) {
       const witness = await Witness.take(trail, previous)
@@ -67,15 +67,15 @@ export function createReadConfig ({ path, config }: { path: string, config: Reco
 
   async function listConfig (directory: string): Promise<ConfigEntry[]> {
     const args = [...gitOptions(directory, config), `--git-dir=${directory}`, 'config', '--list', '--show-origin', '-z']
-    const { code, stdout } = await captureGit(path, args, env, LIST_LIMIT)
+    const { code, stdout } = await starter.capture(args, env, LIST_LIMIT)
     if (code !== 0) throw new GitFailedError()
     return parseList(stdout)
   }
 }
 
 /** Where this git keeps the system's config. It tells by asking an editor to open it (git-config(1), --edit). */
-async function findSystemFile (path: string, env: Record<string, string>): Promise<string> {
-  const asked = await captureGit(path, ['config', '--system', '--edit'], { ...env, GIT_EDITOR: 'echo' }, LIST_LIMIT).catch(() => null)
+async function findSystemFile (starter: Starter, env: Record<string, string>): Promise<string> {
+  const asked = await starter.capture(['config', '--system', '--edit'], { ...env, GIT_EDITOR: 'echo' }, LIST_LIMIT).catch(() => null)
   const file = asked?.code === 0 ? asked.stdout.trim() : ''
   return file.startsWith('/') ? file : '/etc/gitconfig'
 }

@@ -1,7 +1,6 @@
 import { pipeline } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
-import { captureGit } from '../git/capture.ts'
 import { gitOptions } from '../git/environment.ts'
 import type { Operation } from '../limits/operations.ts'
 import { DumbListing } from '../protocol/dumb-listing.ts'
@@ -47,7 +46,7 @@ async function resolveHead (context: Context, { repository, environment, namespa
   const prefix = namespacePrefix(namespace)
   const name = `${prefix}HEAD`
   const args = [...gitOptions(repository.directory, git.config), `--git-dir=${repository.directory}`, 'rev-parse', name, '--symbolic-full-name', name]
-  const { code, stdout } = await captureGit(git.path, args, { ...context.env, ...environment }, HEAD_LIMIT)
+  const { code, stdout } = await context.starter.capture(args, { ...context.env, ...environment }, HEAD_LIMIT)
   const [id = '', target = ''] = stdout.split('\n')
   if (code !== 0) return ''
   // A detached HEAD is its own full name.

@@ -7,7 +7,7 @@ import { admit } from './admit.ts'
 import { dumbInfoRefs } from './dumb-refs.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
-import { logExit, runService } from './run-service.ts'
+import { askerOf, runService } from './run-service.ts'
 import { sendAnswer } from './send-answer.ts'
 
 const SERVICES: AdvertisedService[] = ['upload-pack', 'receive-pack']
@@ -21,7 +21,7 @@ export async function infoRefs (context: Context, operation: Operation, request:
   neverCache(reply, admitted.private)
   reply.header('content-type', `application/x-git-${service}-advertisement`)
   if (request.method === 'HEAD') return reply.send()
-  const remembered = await rememberedAdvertisement(context, admitted, service, (exit) => logExit(request, admitted, exit))
+  const remembered = await rememberedAdvertisement(context, admitted, service, askerOf(operation, request, admitted))
   if (remembered !== null) return sendAnswer(request, reply, remembered)
   return reply.send(await runService(context, request, {
     operation,

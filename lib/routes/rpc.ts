@@ -13,7 +13,7 @@ import { admit, type Admitted } from './admit.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
 import { answerInBand, isInBand } from './in-band.ts'
-import { logExit, runService } from './run-service.ts'
+import { askerOf, runService } from './run-service.ts'
 import { sendAnswer } from './send-answer.ts'
 import { asStream, readSmallBody } from './small-body.ts'
 
@@ -44,8 +44,8 @@ export async function rpc (context: Context, operation: Operation, request: Fast
   neverCache(reply, admitted.private)
   reply.header('content-type', `application/x-git-${service}-result`)
   const small = body === null || !mayBeRemembered(request, service, admitted) ? null : await readSmallBody(request, body, context.options.limits.idleTimeout)
-  if (small?.equals(PROBE) === true) return reply.send(Buffer.alloc(0))
-  const remembered = small === null ? null : await lsRefs(context, request, admitted, small, gzip)
+  if (!gzip && small?.equals(PROBE) === true) return reply.send(Buffer.alloc(0))
+  const remembered = small === null ? null : await lsRefs(context, operation, request, admitted, small, gzip)
   if (remembered !== null) return sendAnswer(request, reply, remembered)
   return reply.send(await runService(context, request, {
     operation,
@@ -62,10 +62,10 @@ function mayBeRemembered (request: FastifyRequest, service: Service, { protocol 
   return request.headers['content-length'] === PROBE_LENGTH || (service === 'upload-pack' && protocol === 'version=2')
 }
 
-async function lsRefs (context: Context, request: FastifyRequest, admitted: Admitted, body: Buffer, gzip: boolean): Promise<Answer | null> {
+async function lsRefs (context: Context, operation: Operation, request: FastifyRequest, admitted: Admitted, body: Buffer, gzip: boolean): Promise<Answer | null> {
   const plain = gzip ? await unzip(body, { maxOutputLength: MAX_UNZIPPED }).catch(() => null) : body
   if (plain === null) return null
-  return await rememberedLsRefs(context, admitted, plain, (exit) => logExit(request, admitted, exit))
+  return await rememberedLsRefs(context, admitted, plain, askerOf(operation, request, admitted))
 }
 
 /** http-backend.c, service_rpc(). `--strict` keeps upload-pack from looking for a repository below the one that was authorized. */

@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import type { Asker } from '../answers/discovery.ts'
 import { startFor, type Context } from '../context.ts'
-import { IdleTimeoutError } from '../errors.ts'
+import { IdleTimeoutError, isOurs } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
 import { feed } from '../git/feed.ts'
 import type { GitExit } from '../git/exit.ts'
@@ -36,16 +37,17 @@ export interface Run {
 export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<ServiceAnswer> {
   const { repository, environment, operation: { access } } = run.admitted
   const write = access === 'write'
-  const git = await startFor(context, repository, run.args, environment, write)
+  const git = await startFor(context, repository, run.args, environment, { write, input: run.body !== null })
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
   const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch })
   // Whoever waits for the answer hears of an error; without this one, an error after the client left would be nobody's.
   answer.on('error', () => {})
 
   let ending: Promise<void> | undefined
-  const end = async (reason?: Error): Promise<void> => {
+  const end = async (reason: Error): Promise<void> => {
     idle.stop()
-    answer.destroy(reason)
+    // A client that left is no error to log.
+    answer.destroy(isOurs(reason) ? reason : undefined)
     await (ending ??= endGit(git, { write }))
   }
   git.exited.then((exit) => {
@@ -61,6 +63,12 @@ export async function runService (context: Context, request: FastifyRequest, run
 }
 
 /** Logs how a git ended, unless it ended well. */
-export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, { code, signal, stderr }: GitExit): void {
-  if (code !== 0) request.log.warn({ repository, service, exitCode: code, signal, stderr }, 'git ended with an error')
+export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, { code, signal, stderr, error }: GitExit): void {
+  // What is not known is no fault of git; whoever waits for the answer gets the error.
+  if (code !== 0 && error === undefined) request.log.warn({ repository, service, exitCode: code, signal, stderr }, 'git ended with an error')
+}
+
+/** Who asks for a remembered answer. */
+export function askerOf (operation: Operation, request: FastifyRequest, admitted: Admitted): Asker {
+  return { get left () { return operation.over }, onFailure: (exit) => logExit(request, admitted, exit) }
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git, tryGit } from '../fixtures/git.ts'
@@ -32,11 +35,15 @@ for (const [how, end] of [['is killed', 'kill -9 $$'], ['exits with an error', '
   test(`a git that ${how} after bytes were sent never looks complete`, async (t) => {
     const root = await temporaryFolder(t)
     await makeRepository(root, 'app.git')
-    const { port } = await startServer(t, { root, git: { path: await gitShim(root, 'upload-pack', `printf '0008NAK\\n0100xyz'; ${end}`) } })
-    const response = await sendRaw(port, `${POST}Content-Length: 4\r\nConnection: close\r\n\r\n0000`)
-    assert.equal(response.status, 200)
-    assert.match(response.text, /NAK/)
-    assert.doesNotMatch(response.text, /\r\n0\r\n\r\n$/, 'no last chunk: the client knows that something is missing')
+    const { port } = await startServer(t, { root, git: { path: await gitShim(root, 'upload-pack', `printf '0008NAK\\n0100xyz'; while [ ! -e ${root}/sent ]; do sleep 0.05; done; ${end}`) } })
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(`${POST}Content-Length: 8\r\nConnection: close\r\n\r\n00000000`)
+    const [first] = await once(socket, 'data') as [Buffer]
+    assert.match(first.toString(), /^HTTP\/1\.1 200 [^]*NAK/)
+    await writeFile(join(root, 'sent'), '')
+    const rest = await buffer(socket).catch(() => Buffer.alloc(0))
+    assert.doesNotMatch(rest.toString(), /\r\n0\r\n\r\n$/, 'no last chunk: the client knows that something is missing')
   })
 }
 
@@ -44,7 +51,7 @@ test('an error message of git in its protocol is delivered whole, although git e
   const root = await temporaryFolder(t)
   await makeRepository(root, 'app.git')
   const { port } = await startServer(t, { root, git: { path: await gitShim(root, 'upload-pack', "printf '0015ERR not our ref\\n\\n'; exit 128") } })
-  const response = await sendRaw(port, `${POST}Content-Length: 4\r\nConnection: close\r\n\r\n0000`)
+  const response = await sendRaw(port, `${POST}Content-Length: 8\r\nConnection: close\r\n\r\n00000000`)
   assert.match(response.text, /ERR not our ref[^]*\r\n0\r\n\r\n$/)
 })
 
@@ -70,7 +77,7 @@ test('a process left behind that holds git\'s output is ended, and the answer is
   const served = await makeRepository(root, 'app.git')
   const path = await gitShim(root, 'upload-pack', `printf '0008NAK\\n0000'; (LEFT=${root} exec sleep 1000) & exit 0`)
   const { port, app } = await startServer(t, { root, git: { path } })
-  const response = await sendRaw(port, `${POST}Content-Length: 4\r\nConnection: close\r\n\r\n0000`)
+  const response = await sendRaw(port, `${POST}Content-Length: 8\r\nConnection: close\r\n\r\n00000000`)
   assert.match(response.text, /NAK[^]*\r\n0\r\n\r\n$/)
   assert.equal(app.gitHttp.active, 0)
   assert.deepEqual(await processesAbout(served), [])

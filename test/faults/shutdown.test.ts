@@ -59,7 +59,7 @@ test('a transfer that outlasts the grace period is ended, and nothing of it is l
 test('the grace period may be longer than Fastify\'s pluginTimeout, and ends a client that is silent in the middle of its body', async (t) => {
   const root = await temporaryFolder(t)
   const served = await makeRepository(root, 'app.git')
-  const { port, app } = await startServer(t, { root, publicWrite: true, limits: { closeGrace: 1_500 } }, { fastify: { pluginTimeout: 500 } })
+  const { port, app } = await startServer(t, { root, publicWrite: true, limits: { closeGrace: 1_500 }, spawner: { processes: 0 } }, { fastify: { pluginTimeout: 500 } })
   const socket = connect(port, '127.0.0.1')
   socket.write('POST /app.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n' +
     'Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n00aa\r\n')

@@ -106,7 +106,7 @@ test('close ends the helpers and what they run, and refuses from then on', async
   const git = await spawner.start(['-c', `: ${root}; sleep 1000`], ENV)
   await spawner.close()
   assert.notEqual((await git.exited).error, undefined)
-  assert.deepEqual(pids.filter(isRunning), [])
+  assert.deepEqual(await Promise.all(pids.map(isRunning)), [false, false])
   assert.deepEqual(await processesAbout(root), [])
   await assert.rejects(spawner.start([], ENV), { code: 'FST_GIT_UNAVAILABLE' })
 })
@@ -128,7 +128,7 @@ test('a temporary folder with a long name is no obstacle', async (t) => {
 })
 
 /** A process of its own with a spawner of one helper. */
-function script (body: string, limits = ''): string[] {
+function script (body: string, limits = ':'): string[] {
   const code = `import { openStarter } from ${JSON.stringify(import.meta.resolve('../../lib/git/spawner.ts'))}
     const starter = await openStarter('/bin/sh', 1, console)
     const env = { PATH: process.env.PATH }
@@ -142,7 +142,7 @@ test('an idle spawner keeps no process alive, and one that ends without closing 
   const { stdout } = await run('/bin/sh', script(body), { env: { ...process.env, TMPDIR: folder } })
   const pid = Number(stdout)
   assert.ok(pid > 1, stdout)
-  await eventually(async () => !isRunning(pid), 5_000, 'the helper ends')
+  await eventually(async () => !await isRunning(pid), 5_000, 'the helper ends')
   assert.deepEqual((await readdir(folder)).filter((name) => name.includes('spawner')), [])
 })
 

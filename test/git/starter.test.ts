@@ -66,7 +66,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
     await writeFile(join(folder, 'git'), '#!/bin/sh\n')
     for (const [path, code] of [[join(folder, 'missing'), 'ENOENT'], [join(folder, 'git'), 'EACCES']] as const) {
       const starter = await open(t, processes, path)
-      for (const start of [starter.start([], ENV), starter.capture([], ENV, 10)]) {
+      for (const start of [() => starter.start([], ENV), () => starter.capture([], ENV, 10)]) {
         await assert.rejects(start, (error: { code: string, statusCode: number, cause: { code: string } }) =>
           error.code === 'FST_GIT_UNAVAILABLE' && error.statusCode === 503 && error.cause.code === code)
       }

@@ -33,6 +33,10 @@ const WRONG: Record<string, unknown[]> = {
   git: [null, 'git', true, []],
   'git.path': ['', 1, null, {}, 'git\0'],
   'git.config': [null, 'a.b=c', [], { nodot: 'x' }, { 'a.b': 1 }, { 'a.b': null }, { 'a.b=c': 'x' }, { '-c a.b': 'x' }, { '.b': 'x' }, { 'a.': 'x' }, { 'a.b': 'x\0' }, { 'a.x\ny.b': 'x' }, { 'core.a_b': 'x' }, { 'core.1b': 'x' }],
+  spawner: [null, 2, true, []],
+  'spawner.processes': [-1, 65, 1.5, NaN, Infinity, '2', null, true, 2n],
+  cache: [null, 1, true, []],
+  'cache.answers': [null, 1, true, []],
   limits: [null, 1, true, []],
   'limits.idleTimeout': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true, 10n],
   'limits.closeGrace': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true, 10n],
@@ -81,6 +85,11 @@ for (const [name, values] of Object.entries(WRONG)) {
   })
 }
 
+test('the bound of remembered answers is checked', async () => {
+  for (const maxBytes of [0, -1, 1.5, '1', NaN]) await refused({ root: '/srv', cache: { answers: { maxBytes } } }, 'cache.answers.maxBytes')
+  await refused({ root: '/srv', cache: { answers: { bytes: 1 } } }, 'cache.answers.bytes')
+})
+
 test('options that a JSON file may hold to confuse objects are unknown', async () => {
   await refused(JSON.parse('{"root":"/srv","__proto__":{"publicWrite":true}}'), '__proto__')
   await refused(JSON.parse('{"root":"/srv","services":{"__proto__":{"receivePack":true}}}'), 'services.__proto__')
@@ -92,6 +101,7 @@ test('every option is in the table above', () => {
   for (const name of Object.keys(known)) assert.ok(described.has(name), name)
   for (const name of Object.keys(known.services)) assert.ok(`services.${name}` in WRONG, name)
   for (const name of Object.keys(known.limits)) assert.ok(`limits.${name}` in WRONG, name)
+  for (const name of Object.keys(known.spawner)) assert.ok(`spawner.${name}` in WRONG, name)
   for (const name of Object.keys(known.git)) assert.ok(`git.${name}` in WRONG, name)
 })
 
@@ -140,6 +150,8 @@ test('defaults', () => {
     services: { uploadPack: true, receivePack: true, uploadArchive: false, dumb: true },
     exportAll: true,
     git: { path: 'git', config: {} },
+    spawner: { processes: 2 },
+    cache: { answers: { maxBytes: 67_108_864 } },
     limits: { idleTimeout: 300_000, closeGrace: 60_000 }
   })
   assert.equal(resolveOptions({ root: 'here' }).root, join(process.cwd(), 'here'))

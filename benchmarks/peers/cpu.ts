@@ -1,0 +1,57 @@
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Peer } from './peer.ts'
+import { processTree } from './processes.ts'
+
+/** Linux counts in hundredths of a second, whatever the kernel's own tick (USER_HZ). */
+const MILLISECONDS_PER_TICK = 10
+
+const groups = new Map<Peer, string>()
+
+/**
+ * Puts the peer's processes into a control group, which counts the time of all that they will ever start. fcgiwrap and mod_cgid
+ * ignore SIGCHLD, so the kernel adds their children's time to nobody's. Without permission: those two have no figure.
+ */
+export async function account (peer: Peer): Promise<void> {
+  const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1]
+  if (mount === undefined) return
+  const group = join(mount, `fastify-git-http-bench-${process.pid}-${peer.name}`)
+  try {
+    mkdirSync(group)
+    groups.set(peer, group)
+    for (const { pid } of await processTree(peer.pids)) await writeFile(join(group, 'cgroup.procs'), String(pid))
+    await readGroup(group)
+  } catch {
+    removeGroup(group)
+    groups.delete(peer)
+  }
+}
+
+/** Processor time that the peer has used so far, or null where it cannot be seen. */
+export async function cpuMilliseconds (peer: Peer): Promise<number | null> {
+  const group = groups.get(peer)
+  if (group !== undefined) return await readGroup(group)
+  if (!peer.countsChildren) return null
+  return (await processTree(peer.pids)).reduce((sum, { cpuTicks }) => sum + cpuTicks, 0) * MILLISECONDS_PER_TICK
+}
+
+/** When the processes have ended. */
+export function removeGroups (): void {
+  for (const group of groups.values()) removeGroup(group)
+  groups.clear()
+}
+
+function removeGroup (group: string): void {
+  try {
+    rmdirSync(group)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') console.error(`${group} could not be removed: ${(error as Error).message}`)
+  }
+}
+
+async function readGroup (group: string): Promise<number> {
+  const microseconds = /^usage_usec (\d+)$/m.exec(await readFile(join(group, 'cpu.stat'), 'utf8'))?.[1]
+  if (microseconds === undefined) throw new Error('no usage_usec')
+  return Number(microseconds) / 1000
+}

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { track } from './peers/daemon.ts'
 
 /** An environment in which no setting of this machine or its user counts. */
 export const GIT_ENVIRONMENT: Record<string, string> = {
@@ -27,6 +28,8 @@ export interface Repositories {
 
 export async function git (args: string[], input: Iterable<string> = []): Promise<string> {
   const child = spawn('git', args, { env: GIT_ENVIRONMENT, stdio: ['pipe', 'pipe', 'inherit'] })
+  track(child)
+  child.stdin.on('error', () => {})
   const output = text(child.stdout)
   const exited = once(child, 'close')
   for (const part of input) if (!child.stdin.write(part)) await Promise.race([once(child.stdin, 'drain'), exited])

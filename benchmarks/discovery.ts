@@ -34,13 +34,17 @@ if (!(rounds >= 1 && seconds >= 1 && workloads.length > 0)) {
 }
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fastify-git-http-bench-')))
-async function clear (): Promise<void> {
-  await stopAll()
-  removeGroups()
-  rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+let clearing: Promise<void> | undefined
+function clear (): Promise<void> {
+  clearing ??= stopAll().then(async () => {
+    await removeGroups()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  })
+  return clearing
 }
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(name, () => { clear().finally(() => process.exit(1)) })
+  // More than once: Ctrl-C reaches this process directly, and again through npm and tsx.
+  process.on(name, () => { clear().finally(() => process.exit(1)) })
 }
 process.once('uncaughtException', (error) => {
   console.error(error)

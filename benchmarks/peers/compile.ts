@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { track } from './daemon.ts'
 
 const CHECKOUT = resolve(import.meta.dirname, '../..')
 
@@ -35,6 +36,7 @@ export async function compile (folder: string): Promise<Compiled> {
   await copyFile(join(CHECKOUT, 'package.json'), join(folder, 'package.json'))
   await symlink(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'))
   const child = spawn(process.execPath, [join(CHECKOUT, 'node_modules/typescript/bin/tsc'), '-p', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  track(child)
   let output = ''
   child.stdout.on('data', (chunk) => { output += String(chunk) })
   const [code] = await once(child, 'close') as [number]

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Peer } from './peer.ts'
 import { processTree } from './processes.ts'
 
@@ -23,8 +24,8 @@ export async function account (peer: Peer): Promise<void> {
     for (const { pid } of await processTree(peer.pids)) await writeFile(join(group, 'cgroup.procs'), String(pid))
     await readGroup(group)
   } catch {
-    removeGroup(group)
     groups.delete(peer)
+    if (existsSync(group)) rmdirSync(group)
   }
 }
 
@@ -36,17 +37,22 @@ export async function cpuMilliseconds (peer: Peer): Promise<number | null> {
   return (await processTree(peer.pids)).reduce((sum, { cpuTicks }) => sum + cpuTicks, 0) * MILLISECONDS_PER_TICK
 }
 
-/** When the processes have ended. */
-export function removeGroups (): void {
-  for (const group of groups.values()) removeGroup(group)
+/** When the servers have ended: ends what they left behind, and removes the groups. */
+export async function removeGroups (): Promise<void> {
+  await Promise.all([...groups.values()].map(removeGroup))
   groups.clear()
 }
 
-function removeGroup (group: string): void {
-  try {
-    rmdirSync(group)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') console.error(`${group} could not be removed: ${(error as Error).message}`)
+async function removeGroup (group: string): Promise<void> {
+  for (let attempt = 1; existsSync(group); attempt++) {
+    try {
+      for (const pid of readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean)) process.kill(Number(pid), 'SIGKILL')
+      rmdirSync(group)
+    } catch (error) {
+      if (attempt === 40) console.error(`${group} could not be removed: ${(error as Error).message}`)
+      if (attempt === 40) return
+      await sleep(50)
+    }
   }
 }
 

@@ -39,6 +39,7 @@ export async function startDaemon (program: string, args: string[], env: Record<
 
 /** A program of the benchmark itself, so that it ends when the benchmark is interrupted. */
 export function track (child: ChildProcess): void {
+  if (stopping) child.kill()
   running.add(child)
   child.once('close', () => running.delete(child))
 }
@@ -52,11 +53,12 @@ export async function stopAll (): Promise<void> {
 async function stop (child: ChildProcess): Promise<void> {
   running.delete(child)
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-  // fcgiwrap leaves its workers behind when only the first process is told.
   const family = (await processTree([child.pid])).map(({ pid }) => pid)
   const exited = once(child, 'exit')
-  for (const pid of family) signal(pid, 'SIGTERM')
+  child.kill()
   await Promise.race([exited, sleep(5000)])
+  // fcgiwrap leaves its workers behind.
+  for (const pid of family) signal(pid, 'SIGTERM')
   for (let wait = 0; wait < 20 && family.some((pid) => signal(pid, 0)); wait++) await sleep(50)
   for (const pid of family) signal(pid, 'SIGKILL')
 }

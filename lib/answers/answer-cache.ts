@@ -9,6 +9,8 @@ export interface Answer {
   bytes: Buffer
   /** The same, compressed; there from the second time on that it is asked for. */
   gzip: Buffer | null
+  /** False when it holds for this one time only. */
+  keep: boolean
 }
 
 /** What making an answer resulted in. */
@@ -66,7 +68,7 @@ export class AnswerCache {
     this.counters.misses++
     const { bytes, keep } = await this.#once(key, asker.left, make)
     if (bytes === null) return null
-    const answer: Kept = { bytes, gzip: null, asked: 0 }
+    const answer: Kept = { bytes, gzip: null, keep, asked: 0 }
     if (keep && !this.#kept.has(key) && bytes.length <= this.#maxBytes) this.#kept.set(key, answer)
     return answer
   }
@@ -109,9 +111,8 @@ export class AnswerCache {
     gzip(kept.bytes, (error, compressed) => {
       this.#compressing.delete(key)
       if (error !== null || this.#kept.peek(key) !== kept) return
-      kept.gzip = compressed
-      // Weighed anew.
-      this.#kept.set(key, kept)
+      // Another object: the same one would not be weighed anew.
+      this.#kept.set(key, { ...kept, gzip: compressed })
     })
   }
 }

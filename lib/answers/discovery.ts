@@ -49,8 +49,9 @@ export async function rememberedAdvertisement (context: Context, question: Quest
 
   const prefix = namesService(service, protocol) ? announcement(service) : null
   return await context.answers?.get(`${service} ${protocol ?? ''} ${stateKey(config, refs, namespace)}`, asker, async (signal) => {
+    const quiet = refs?.isQuiet() ?? true
     const git = await startFor(context, repository, advertise(service, repository.directory), discoveryEnvironment(question), { input: false })
-    return await collectAnswer(git, { input: null, prefix, signal, onFailure: asker.onFailure })
+    return whenQuiet(quiet, await collectAnswer(git, { input: null, prefix, signal, onFailure: asker.onFailure }))
   }) ?? null
 }
 
@@ -72,15 +73,18 @@ export async function rememberedLsRefs (context: Context, question: Question, bo
   const { answers } = context
   const state = stateKey(config, refs, namespace)
   return await answers?.get(`ls-refs ${requestKey(request)} ${state}`, asker, async (abandoned): Promise<Made> => {
-    let keep = true
     const complete = await answers.get(`ls-refs ${state}`, { left: abandoned }, async (signal) => {
+      const quiet = refs.isQuiet()
       const git = await startFor(context, repository, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment(question))
-      const made = await collectAnswer(git, { input: completeRequest(format, unborn), prefix: null, signal, onFailure: asker.onFailure })
-      keep = made.keep
-      return made
+      return whenQuiet(quiet, await collectAnswer(git, { input: completeRequest(format, unborn), prefix: null, signal, onFailure: asker.onFailure }))
     })
-    return complete === null ? { bytes: null, keep: false } : { bytes: await selectRefs(complete.bytes, request), keep }
+    return complete === null ? { bytes: null, keep: false } : { bytes: await selectRefs(complete.bytes, request), keep: complete.keep }
   }) ?? null
+}
+
+/** What git read while a change and its reversal could have left no trace is good for those who wait, and no longer. */
+function whenQuiet (quiet: boolean, made: Made): Made {
+  return quiet ? made : { ...made, keep: false }
 }
 
 /** git's arguments for an advertisement. */

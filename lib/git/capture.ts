@@ -32,6 +32,7 @@ export function capture (git: GitProcess, limit: number): Promise<Captured> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let left = limit
+    let failed = false
     const timer = setTimeout(() => fail(new Error(`no end within ${TIMEOUT} ms`)), TIMEOUT)
     git.stdout.on('data', (chunk: Buffer) => {
       chunks.push(chunk)
@@ -53,6 +54,8 @@ export function capture (git: GitProcess, limit: number): Promise<Captured> {
     })
 
     function fail (cause: Error, error: Error = new GitFailedError()): void {
+      if (failed) return
+      failed = true
       clearTimeout(timer)
       if (error !== cause) error.cause = cause
       git.stdout.destroy()

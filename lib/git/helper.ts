@@ -1,9 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { GitProcess } from './git-process.ts'
 import { helperCommand } from './helper-command.ts'
@@ -21,8 +20,6 @@ const CLOSE_DEADLINE = 3_000
 const GRACE = 250
 /** Bytes of a dying helper's last words. */
 const LAST_WORDS = 4_096
-/** sockaddr_un holds 104 bytes on macOS and 108 on Linux, the final NUL included. */
-const MAX_SOCKET_PATH = 103
 
 /** What a helper tells the spawner that has it. */
 export interface HelperEvents {
@@ -35,7 +32,6 @@ export interface HelperEvents {
 /** One helper process and the gits that it started. */
 export class Helper {
   readonly #child: ChildProcess
-  readonly #folder: string
   readonly #events: HelperEvents
   readonly #ended: Promise<void>
   readonly #ready: Promise<void>
@@ -44,13 +40,13 @@ export class Helper {
   readonly #starting = new Set<number>()
   #ids = 0
   #lastWords = ''
+  #path = ''
   #onReady!: () => void
   #onFailure!: (error: Error) => void
   #closing: Promise<void> | undefined
 
-  private constructor (child: ChildProcess, folder: string, events: HelperEvents) {
+  private constructor (child: ChildProcess, events: HelperEvents) {
     this.#child = child
-    this.#folder = folder
     this.#events = events
     this.#ready = new Promise((resolve, reject) => { [this.#onReady, this.#onFailure] = [resolve, reject] })
     this.#ready.catch(() => {})
@@ -70,18 +66,12 @@ export class Helper {
    * @throws Error with the helper's last words.
    */
   static async open (events: HelperEvents): Promise<Helper> {
-    const folder = await privateFolder()
-    try {
-      const { file, options } = helperCommand()
-      const helper = new Helper(fork(file, [socketIn(folder)], options), folder, events)
-      const timer = setTimeout(() => helper.#lose(new Error(`the helper process was not ready within ${PATIENCE} ms`)), PATIENCE)
-      await helper.#ready.finally(() => clearTimeout(timer))
-      helper.#rest()
-      return helper
-    } catch (error) {
-      await rm(folder, { recursive: true, force: true })
-      throw error
-    }
+    const { file, options } = helperCommand()
+    const helper = new Helper(fork(file, options), events)
+    const timer = setTimeout(() => helper.#lose(new Error(`the helper process was not ready within ${PATIENCE} ms`)), PATIENCE)
+    await helper.#ready.finally(() => clearTimeout(timer))
+    helper.#rest()
+    return helper
   }
 
   get pid (): number | undefined {
@@ -122,13 +112,16 @@ export class Helper {
     const socket = new Socket()
     // git's stdin: nothing ever comes back on it.
     if (!('path' in request)) socket.pause()
-    socket.connect(socketIn(this.#folder))
+    socket.connect(this.#path)
     socket.write(`${JSON.stringify(request)}\n`)
     return socket
   }
 
   #hear (message: HelperMessage): void {
-    if (message.type === 'ready') return this.#onReady()
+    if (message.type === 'ready') {
+      this.#path = message.socket
+      return this.#onReady()
+    }
     const git = this.#gits.get(message.id)
     if (message.type === 'exited') {
       const { code, signal, stderr } = message
@@ -178,17 +171,7 @@ export class Helper {
     const { stderr } = this.#child
     if (stderr !== null && !stderr.readableEnded) await Promise.race([once(stderr, 'close'), delay(GRACE)]).catch(() => {})
     stderr?.destroy()
-    await rm(this.#folder, { recursive: true, force: true }).catch(() => {})
+    // It does so itself unless it was killed.
+    if (this.#path !== '') await rm(dirname(this.#path), { recursive: true, force: true }).catch(() => {})
   }
-}
-
-function socketIn (folder: string): string {
-  return join(folder, 'socket')
-}
-
-/** Only this user may enter it, and so connect to the helper. */
-async function privateFolder (): Promise<string> {
-  const folder = join(tmpdir(), 'fastify-git-http-spawner-')
-  const tooLong = Buffer.byteLength(socketIn(`${folder}XXXXXX`)) > MAX_SOCKET_PATH
-  return await mkdtemp(tooLong ? join('/tmp', basename(folder)) : folder)
 }

@@ -17,12 +17,13 @@ export async function endGroup (group: number): Promise<void> {
 
 /** Waits for the end of a process group; false when it lasts longer. Polls, because only a parent is told. */
 export async function groupGone (group: number, milliseconds: number): Promise<boolean> {
-  let poll = FIRST_POLL
-  for (let waited = 0; waited < milliseconds; waited += poll, poll = Math.min(2 * poll, LAST_POLL)) {
-    if (!await groupRuns(group)) return true
-    await delay(poll)
+  const end = performance.now() + milliseconds
+  for (let poll = FIRST_POLL; await groupRuns(group); poll = Math.min(2 * poll, LAST_POLL)) {
+    const left = end - performance.now()
+    if (left <= 0) return false
+    await delay(Math.min(poll, left))
   }
-  return !await groupRuns(group)
+  return true
 }
 
 /** Whether anything of the group still runs. What has ended and waits for its parent does not: some containers' first process takes seconds. */

@@ -38,8 +38,6 @@ export class SpawnedGit {
     for (const socket of [stdin, stdout]) socket?.on('error', (error) => { if (this.#state === 'starting') this.fail(error) })
     // git may have ended before the word of its start is here, so an end alone proves nothing.
     stdout.once('end', () => { if (this.#state === 'starting') this.#failAfter(SILENCE) })
-    // Nothing is read from it, so that it does not find its end by itself.
-    stdin?.once('finish', () => stdin.destroy())
   }
 
   /** The helper started it. False when nobody waits for it any more. */
@@ -72,6 +70,7 @@ export class SpawnedGit {
   /** The helper saw it end. */
   exit (exit: GitExit): void {
     this.#state = 'over'
+    // Nothing is read from it, so that it does not find its end by itself.
     this.#stdin?.destroy()
     this.#settleExit(exit)
   }

@@ -18,7 +18,8 @@ export interface InputRequest {
 
 /** What the helper says over its IPC channel, in this order for each id. */
 export type HelperMessage =
-  | { type: 'ready' }
+  /** `socket`: where it listens, in a folder of its own. */
+  | { type: 'ready', socket: string }
   | { type: 'started', id: number, pid: number }
   | { type: 'failed', id: number, code: string | undefined, message: string }
   | { type: 'exited', id: number, code: number | null, signal: NodeJS.Signals | null, stderr: string }

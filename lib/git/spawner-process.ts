@@ -1,20 +1,23 @@
 /**
  * The helper: a process with a small heap that starts git for the server, because starting a process copies the page
- * tables of the one that starts it and stops its event loop meanwhile. `spawner-process SOCKET`
+ * tables of the one that starts it and stops its event loop meanwhile.
  *
  * The server's connections become git's stdin and stdout; what goes through them never passes here.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { endOrphans } from './end-process.ts'
 import { exitOf, lowerPriority } from './exit.ts'
 import type { HelperMessage, InputRequest, StartRequest } from './spawner-messages.ts'
 
-const [, , path = ''] = process.argv
 /** Connections wait here while a git is being started; the system allows what it likes of it. */
 const BACKLOG = 4_096
+/** sockaddr_un holds 104 bytes on macOS and 108 on Linux, the final NUL included. */
+const MAX_SOCKET_PATH = 103
 /** Longest request in characters. Linux allows 2 MiB of arguments and environment. */
 const MAX_REQUEST = 8 * 1024 * 1024
 
@@ -34,15 +37,37 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 const server = createServer(readRequest)
 // Out of descriptors: the server notices that its connection was closed.
-server.on('error', (error) => { if (!server.listening) throw error })
-server.listen({ path, backlog: BACKLOG }, () => tell({ type: 'ready' }))
+server.on('error', (error) => { if (!server.listening) giveUp(error) })
+const folder = makeFolder()
+const path = join(folder, 'socket')
+server.listen({ path, backlog: BACKLOG }, () => tell({ type: 'ready', socket: path }))
 
-process.once('disconnect', async () => {
+// The server may have been gone before this process could know.
+if (process.connected) process.once('disconnect', endAll)
+else endAll()
+
+async function endAll (): Promise<void> {
   server.close()
   await endOrphans(new Set(running.keys()), Promise.all(running.values()))
-  await rm(dirname(path), { recursive: true, force: true }).catch(() => {})
+  await rm(folder, { recursive: true, force: true }).catch(() => {})
   process.exit()
-})
+}
+
+/** Only this user may enter it, and so connect. Made here, because whoever removes it must know of it. */
+function makeFolder (): string {
+  const wish = join(tmpdir(), 'fastify-git-http-spawner-')
+  try {
+    return mkdtempSync(Buffer.byteLength(join(`${wish}XXXXXX`, 'socket')) > MAX_SOCKET_PATH ? join('/tmp', basename(wish)) : wish)
+  } catch (error) {
+    return giveUp(error as Error)
+  }
+}
+
+/** The last words are for the one who starts the server. */
+function giveUp ({ message }: Error): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(1)
+}
 
 function readRequest (socket: Socket): void {
   let line = ''

@@ -32,6 +32,8 @@ export function parseLsRefs (body: Buffer): LsRefsRequest | null {
     }
     if (length <= HEADER_LENGTH || offset + length > body.length) return null
     const line = body.toString('latin1', offset + HEADER_LENGTH, offset + length).replace(/\n$/, '')
+    // git's strings end at a NUL.
+    if (line.includes('\0')) return null
     if (section === 'command') {
       if (line !== 'command=ls-refs') return null
       section = 'capabilities'
@@ -44,8 +46,8 @@ export function parseLsRefs (body: Buffer): LsRefsRequest | null {
 }
 
 function readCapability (line: string, request: LsRefsRequest): boolean {
-  // Neither changes the answer.
-  if (line.startsWith('agent=') || line.startsWith('session-id=')) return true
+  // It does not change the answer. A session id comes only where the server sends one, and there git is asked.
+  if (line.startsWith('agent=')) return true
   if (!line.startsWith('object-format=') || request.objectFormat !== undefined) return false
   request.objectFormat = line.slice('object-format='.length)
   return true

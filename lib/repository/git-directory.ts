@@ -31,6 +31,7 @@ export async function openGitDirectory (path: string, root: string | null, trail
   if (directory === null || !isInside(root, directory)) return null
   trail.set(directory, 'identity')
   if (root !== null && !await partsStayInside(root, directory, ['HEAD', 'commondir'], trail)) return null
+  trail.set(join(directory, 'HEAD'), 'content')
   const common = await commonOf(directory, trail)
   if (common === null || !isInside(root, common)) return null
   for (const part of ['objects', 'refs']) trail.set(join(common, part), 'identity')

@@ -92,7 +92,7 @@ async function underRoot (root: string, segments: string[], trail: Trail): Promi
 async function leadsAstray (base: string, segments: string[], trail: Trail): Promise<boolean> {
   const folders = segments.map((_, i) => join(base, ...segments.slice(0, i)))
   const astray = await Promise.all(folders.map(async (folder) => {
-    trail.set(folder, 'identity').set(join(folder, 'HEAD'), 'identity')
+    trail.set(folder, 'identity').set(join(folder, 'HEAD'), 'content').set(join(folder, 'objects'), 'identity').set(join(folder, 'refs'), 'identity')
     const found = await real(folder)
     return found !== null && (!isInside(base, found) || await isGitDirectory(found))
   }))

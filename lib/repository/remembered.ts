@@ -28,11 +28,6 @@ export class Remembered<T> {
     return this.#next
   }
 
-  /** Loads anew at the next question, whatever the witness says. */
-  forget (): void {
-    this.#known = undefined
-  }
-
   async #begin (): Promise<T> {
     await this.#running
     await nextIteration()

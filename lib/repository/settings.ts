@@ -60,9 +60,21 @@ export function createReadConfig (starter: Starter, config: Record<string, strin
       const entries = await listConfig(repository.directory)
       const needed = sources(entries, repository, env, system)
       const covered = [...needed.keys()].every((file) => trail.has(file))
-      if (covered || round === MAX_ROUNDS) return { value: configOf(entries), witness: covered ? witness : null }
+      if (covered || round === MAX_ROUNDS) {
+        await requireReadable(repository, entries)
+        const provable = covered && witness.isQuiet() && !entries.some(isIncludeOfGitsOwn)
+        return { value: configOf(entries), witness: provable ? witness : null }
+      }
       trail = needed
     }
+  }
+
+  /** git leaves a config out that it does not understand (an unknown extension), and with it what the config closes. */
+  async function requireReadable ({ directory, common }: GitDirectory, entries: ConfigEntry[]): Promise<void> {
+    const own = `file:${join(common, 'config')}`
+    if (entries.some(({ origin }) => origin === own)) return
+    const { code } = await starter.capture([...gitOptions(directory, config), `--git-dir=${directory}`, 'rev-parse', '--git-dir'], env, LIST_LIMIT)
+    if (code !== 0) throw new GitFailedError()
   }
 
   async function listConfig (directory: string): Promise<ConfigEntry[]> {
@@ -127,6 +139,11 @@ export function gitBoolean (value: string | null): boolean {
   const number = /^\s*([+-]?\d+)[kmg]?$/i.exec(value)
   if (number === null) throw new GitFailedError()
   return Number(number[1]) !== 0
+}
+
+/** `~user/` and `%(prefix)/`: only git knows where that is. */
+function isIncludeOfGitsOwn ({ key, value }: ConfigEntry): boolean {
+  return /^include(?:if\..*)?\.path$/s.test(key) && value !== null && /^(?:~[^/]|%\()/.test(value)
 }
 
 /** Files whose change may change the config: those named, those that git would look for, and what they include. */

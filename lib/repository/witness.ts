@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, type BigIntStats } from 'node:fs'
+import { opendirSync, readFileSync, statSync, type BigIntStats } from 'node:fs'
 import { setImmediate as nextIteration } from 'node:timers/promises'
 
 /**
@@ -10,6 +10,9 @@ const RACY_WINDOW = 2_500
 const MAX_CONTENT = 65_536
 /** Milliseconds that looking at files may keep the event loop from other work. */
 const SLICE = 1
+/** Fine file system clocks step by a kernel's tick, at most 10 ms. The times of coarser ones are whole milliseconds. */
+const FINE_STEP = 20
+const WHOLE = 1_000_000n
 /** Files looked at between two looks at the clock. */
 const BATCH = 16
 /** A wall clock that drifts from the monotonic one by more than this since the last look was set, in milliseconds. */
@@ -54,7 +57,7 @@ export class Witness {
       const stats = look(path)
       const before = previous === undefined ? undefined : previous.#sightings.get(path)
       const since = before !== undefined && sameStats(before.stats, stats) ? before.since : performance.now()
-      const sighting: Sighting = { path, interest, stats, content: interest === 'content' ? readContent(path, stats) : '', since, settled: interest === 'identity' }
+      const sighting: Sighting = { path, interest, stats, content: interest === 'content' ? await readContent(path, stats, pause) : '', since, settled: interest === 'identity' }
       sighting.settled ||= isSettled(sighting)
       sightings.set(path, sighting)
     }
@@ -75,6 +78,22 @@ export class Witness {
     return this.#sightings.get(path)?.content ?? ''
   }
 
+  /** True when `path` was a folder. */
+  isFolder (path: string): boolean {
+    return this.#sightings.get(path)?.stats?.isDirectory() === true
+  }
+
+  /** True when no change from now on can leave the times of any of these files as they were seen. */
+  isQuiet (): boolean {
+    const now = Date.now()
+    for (const { interest, stats, settled } of this.#sightings.values()) {
+      if (interest === 'identity' || settled || stats === undefined) continue
+      const step = stats.ctimeNs % WHOLE === 0n ? RACY_WINDOW : FINE_STEP
+      if (now - Number(stats.ctimeMs) < step) return false
+    }
+    return true
+  }
+
   /** True when everything is as it was. */
   async unchanged (): Promise<boolean> {
     const stepped = this.#clockStepped()
@@ -82,7 +101,8 @@ export class Witness {
     for (const sighting of this.#sightings.values()) {
       if (pause.due()) await nextIteration()
       if (stepped && sighting.interest === 'content') Object.assign(sighting, { since: performance.now(), settled: false })
-      if (!isAsSeen(sighting)) return false
+      const same = isAsSeen(sighting)
+      if (same === false || (same === 'look closer' && !await hasSameContent(sighting, pause))) return false
     }
     return true
   }
@@ -96,22 +116,24 @@ export class Witness {
   }
 }
 
-function isAsSeen (sighting: Sighting): boolean {
-  const { path, interest, stats, content } = sighting
+function isAsSeen ({ path, interest, stats, settled }: Sighting): boolean | 'look closer' {
   const now = look(path)
   if (interest === 'identity') return now?.ino === stats?.ino && now?.dev === stats?.dev && now?.mode === stats?.mode
   if (!sameStats(stats, now)) return false
-  if (now === undefined || (sighting.settled && !isYoung(now))) return true
-  if (content === null || readContent(path, now) !== content) return false
+  return now === undefined || (settled && !isYoung(now)) || 'look closer'
+}
+
+async function hasSameContent (sighting: Sighting, pause: Slicer): Promise<boolean> {
+  const { path, stats, content } = sighting
+  if (content === null || await readContent(path, stats, pause) !== content) return false
   sighting.settled = isSettled(sighting)
   return true
 }
 
-function isSettled ({ stats, content, since }: Sighting): boolean {
+function isSettled ({ stats, since }: Sighting): boolean {
   if (stats === undefined) return true
-  if (isYoung(stats)) return false
   // First seen by our own monotonic clock, because a file server's clock may be another one.
-  return performance.now() - since > RACY_WINDOW || content === null
+  return !isYoung(stats) && performance.now() - since > RACY_WINDOW
 }
 
 function isYoung (stats: BigIntStats): boolean {
@@ -133,14 +155,29 @@ function look (path: string): BigIntStats | undefined {
   }
 }
 
-function readContent (path: string, stats: BigIntStats | undefined): string | null {
+async function readContent (path: string, stats: BigIntStats | undefined, pause: Slicer): Promise<string | null> {
   if (stats === undefined) return ''
   try {
-    if (stats.isDirectory()) return readdirSync(path).sort().join('\0')
+    if (stats.isDirectory()) return (await readNames(path, pause)).join('\0')
     return stats.size > MAX_CONTENT || !stats.isFile() ? null : readFileSync(path, 'latin1')
   } catch {
     return null
   }
+}
+
+/** In the order of the folder, which changes at most when the folder does; a slice at a time, because there may be thousands. */
+async function readNames (path: string, pause: Slicer): Promise<string[]> {
+  const names: string[] = []
+  const folder = opendirSync(path, { bufferSize: 128 })
+  try {
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      names.push(entry.name)
+      if (pause.due()) await nextIteration()
+    }
+  } finally {
+    folder.closeSync()
+  }
+  return names
 }
 
 function clockDrift (): number {
@@ -148,7 +185,11 @@ function clockDrift (): number {
 }
 
 /** Tells when the event loop should have a turn. */
-function slicer (): { due: () => boolean } {
+interface Slicer {
+  due: () => boolean
+}
+
+export function slicer (): Slicer {
   let count = 0
   let started = performance.now()
   return {

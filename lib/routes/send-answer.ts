@@ -11,7 +11,7 @@ export function sendAnswer (request: FastifyRequest, reply: FastifyReply, { byte
 /** RFC 9110, section 12.5.3: named, and not with a weight of 0. */
 function acceptsGzip (header: string | string[] | undefined): boolean {
   if (typeof header !== 'string') return false
-  return header.split(',').some((coding) => /^\s*(?:x-)?gzip\s*(?:;\s*q=(?:1|0?\.\d*[1-9]|0\.\d*[1-9])\d*\s*)?$/i.test(coding))
+  return header.split(',').some((coding) => /^\s*(?:x-)?gzip\s*(?:;\s*q=(?:1(?:\.0{0,3})?|0?\.\d*[1-9]\d*)\s*)?$/i.test(coding))
 }
 
 /** Adds to what the host's hooks have set (CORS sets `Vary: Origin`). */

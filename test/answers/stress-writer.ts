@@ -26,11 +26,11 @@ function tell (position: 0 | 8, number: number): void {
 // One git for all changes, as fast as it can.
 const updates = spawn('git', ['-c', 'core.fsync=none', 'update-ref', '--stdin'], { cwd: repository, env, stdio: ['pipe', 'pipe', 'inherit'] })
 const answers = createInterface(updates.stdout)[Symbol.asyncIterator]()
-let stopped = false
-process.once('message', () => { stopped = true })
+const stop = new AbortController()
+process.once('message', () => stop.abort())
 process.once('disconnect', () => process.exit(1))
 
-for (let n = 0; !stopped; n++) {
+for (let n = 0; !stop.signal.aborted; n++) {
   tell(0, n)
   const old = n >= NAMES ? `delete refs/counter/${n - NAMES}\n` : ''
   updates.stdin.write(`start\nupdate refs/heads/counter ${ids[n % ids.length]}\ncreate refs/counter/${n} ${ids[0]}\n${old}commit\n`)

@@ -45,13 +45,13 @@ function joinBands (body: Buffer): Buffer {
   return Buffer.concat(parts)
 }
 
-function comparable (headers: Record<string, string>): Record<string, string> {
+export function comparable (headers: Record<string, string>): Record<string, string> {
   const entries = Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.includes(name))
   // git writes the zone of Last-Modified as +0000, which is no HTTP date.
   return Object.fromEntries(entries.map(([name, value]) => [name, name === 'last-modified' ? value.replace('+0000', 'GMT') : value]).sort())
 }
 
-function show (bytes: Buffer): string {
+export function show (bytes: Buffer): string {
   return JSON.stringify(bytes.toString('latin1').slice(0, 2000))
 }
 

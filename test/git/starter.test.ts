@@ -150,6 +150,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   test(`${name}: the answer to a question is bounded, and who says more is ended`, async (t) => {
     const starter = await open(t, processes)
     assert.deepEqual(await starter.capture(['-c', 'printf 12345; exit 3'], ENV, 5), { code: 3, stdout: '12345' })
+    await assert.rejects(starter.capture(['-c', 'head -c 100001 /dev/zero'], ENV, 100_000), { code: 'FST_GIT_FAILED' })
     await assert.rejects(starter.capture(['-c', 'yes'], ENV, 100_000), { code: 'FST_GIT_FAILED' })
     await assert.rejects(starter.capture(['-c', 'kill -9 $$'], ENV, 5), { code: 'FST_GIT_FAILED' })
     assert.deepEqual(await zombies(), [])

@@ -67,7 +67,8 @@ export function parseEnvironment (text: string): Record<string, string> {
 /** Serves the stage under `/git`. */
 export async function serve (t: TestContext, stage: Stage, options: GitHttpOptions = {}, setup?: Setup): Promise<TestServer> {
   const where = options.resolve === undefined ? { root: stage.root } : {}
-  return await startServer(t, { prefix: '/git', git: stage.git, ...where, ...options }, setup)
+  // How git is started makes no difference to what is refused before.
+  return await startServer(t, { prefix: '/git', git: stage.git, spawner: { processes: 0 }, ...where, ...options }, setup)
 }
 
 /** Sends one request whose target and headers go out as they are, on a connection that closes after it. */

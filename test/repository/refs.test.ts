@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync, type Dir } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { openGitDirectory, type GitDirectory } from '../../lib/repository/git-directory.ts'
@@ -40,10 +40,12 @@ test('one state until somebody changes something, then another', async (t) => {
     'refs are packed': async () => await git(['pack-refs', '--all'], { cwd }),
     'a packed ref moves': async () => await git(['update-ref', 'refs/heads/team/topic', before], { cwd }),
     'a packed ref is deleted': async () => await git(['update-ref', '-d', 'refs/heads/new/folder/ref'], { cwd }),
+    'packed-refs alone is written': async () => await git(['pack-refs', '--all'], { cwd }).then(() => renameSync(join(path, 'packed-refs'), join(path, 'packed'))),
+    'and comes back': () => renameSync(join(path, 'packed'), join(path, 'packed-refs')),
     'HEAD is another branch': async () => await git(['symbolic-ref', 'HEAD', 'refs/heads/team/topic'], { cwd }),
     'HEAD is detached': async () => await git(['update-ref', '--no-deref', 'HEAD', tip], { cwd }),
     'a tag': async () => await git(['tag', '-a', '-m', 'one', 'v1', tip], { cwd }),
-    'shallow': () => writeFileSync(join(path, 'shallow'), `${before}\n`),
+    shallow: () => writeFileSync(join(path, 'shallow'), `${before}\n`),
     'no longer': () => rmSync(join(path, 'shallow')),
     'a lender': () => writeFileSync(join(path, 'objects/info/alternates'), `${path}/objects\n`),
     'refs of another repository': async () => {
@@ -53,7 +55,7 @@ test('one state until somebody changes something, then another', async (t) => {
     }
   }
   let state = await readRefs(repository)
-  assert.deepEqual(state, { provable: true, alternates: false })
+  assert.deepEqual([state.provable, state.alternates], [true, false])
   for (const [what, change] of Object.entries(changes)) {
     assert.equal(await readRefs(repository), state, `before ${what}`)
     await change()
@@ -75,20 +77,27 @@ test('a ref that changes twice in one tick of the clock shows', async (t) => {
   assert.notEqual(await readRefs(repository), state)
 })
 
+/** Calls `act` each time that the names of `folder` have been read. */
+function afterReading (t: TestContext, folder: string, act: () => void): void {
+  intercept(t, 'opendirSync', (original, asked) => {
+    const opened = original() as Dir
+    if (asked !== folder) return opened
+    const close = opened.closeSync.bind(opened)
+    return Object.assign(opened, { closeSync: () => { close(); act() } })
+  })
+}
+
 test('what appears while the refs are being looked at is looked at as well', async (t) => {
   const { folder, path, repository, readRefs } = await makeScene(t)
   const [tip, before] = [await git(['rev-parse', 'main'], { cwd: path }), await git(['rev-parse', 'main~1'], { cwd: path })]
   const late = join(path, 'refs/heads/late')
   nextTick(folder)
   let appeared = false
-  intercept(t, 'readdirSync', (original, asked) => {
-    const entries = original()
-    if (asked === join(path, 'refs/heads') && !appeared) {
-      appeared = true
-      mkdirSync(late)
-      writeFileSync(join(late, 'ref'), `${tip}\n`)
-    }
-    return entries
+  afterReading(t, join(path, 'refs/heads'), () => {
+    if (appeared) return
+    appeared = true
+    mkdirSync(late)
+    writeFileSync(join(late, 'ref'), `${tip}\n`)
   })
   await readRefs(repository)
   const state = await readRefs(repository)
@@ -104,15 +113,12 @@ test('a ref that becomes a folder of refs while they are being looked at', async
   await git(['branch', 'late', tip], { cwd: path })
   const late = join(path, 'refs/heads/late')
   let appeared = false
-  intercept(t, 'readdirSync', (original, asked) => {
-    const entries = original()
-    if (asked === join(path, 'refs/heads') && !appeared) {
-      appeared = true
-      rmSync(late)
-      mkdirSync(join(late, 'deep'), { recursive: true })
-      writeFileSync(join(late, 'deep/ref'), `${tip}\n`)
-    }
-    return entries
+  afterReading(t, join(path, 'refs/heads'), () => {
+    if (appeared) return
+    appeared = true
+    rmSync(late)
+    mkdirSync(join(late, 'deep'), { recursive: true })
+    writeFileSync(join(late, 'deep/ref'), `${tip}\n`)
   })
   await readRefs(repository)
   const state = await readRefs(repository)
@@ -171,7 +177,7 @@ test('5,000 loose refs leave the event loop its turns', async (t) => {
   const clock = stopClocks(t)
   let [turns, cost, longest, done] = [0, 0, 0, false]
   // Every call takes its time here, which is the only time there is.
-  for (const [name, price] of [['statSync', 0.1], ['readFileSync', 0.1], ['readdirSync', 0.2]] as const) {
+  for (const [name, price] of [['statSync', 0.1], ['readFileSync', 0.1], ['opendirSync', 0.2]] as const) {
     intercept(t, name, (original, asked) => {
       if (!asked.startsWith(path)) return original()
       clock.pass(price)

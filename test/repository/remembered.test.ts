@@ -137,20 +137,3 @@ test('a question asked during a load that fails gets a load of its own', async (
   await assert.rejects(remembered.current(), /load 1/)
   assert.equal((await later)?.text, 'one')
 })
-
-test('what was forgotten is loaded anew', async (t) => {
-  const { loads, remembered } = await makeScene(t)
-  await remembered.current()
-  remembered.forget()
-  await remembered.current()
-  assert.equal(loads(), 2)
-})
-
-test('what is forgotten while it is being loaded is loaded anew as well', async (t) => {
-  const scene = await makeScene(t)
-  const { loads, remembered } = scene
-  scene.onLoad = (load) => { if (load === 1) remembered.forget() }
-  await remembered.current()
-  await remembered.current()
-  assert.equal(loads(), 2)
-})

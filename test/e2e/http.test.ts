@@ -106,9 +106,10 @@ test('HTTP/2 without TLS', async (t) => {
   await makeRepository(root, 'app.git')
   const { port } = await startServer(t, { root }, { fastify: { http2: true } as object })
   const session = connectHttp2(`http://127.0.0.1:${port}`)
-  t.after(() => session.close())
   const stream = session.request({ ':path': '/app.git/info/refs?service=git-upload-pack', 'git-protocol': 'version=2' })
   const [headers] = await once(stream, 'response') as [IncomingHttpHeaders & { ':status': number }]
   assert.equal(headers[':status'], 200)
   assert.match((await buffer(stream)).toString(), /^000eversion 2\n/)
+  // The server's close waits for it.
+  session.close()
 })

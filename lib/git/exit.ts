@@ -6,7 +6,7 @@ const STDERR_LIMIT = 10_240
 /** How long the last words of a git that has ended are waited for, in milliseconds. */
 const STDERR_GRACE = 250
 /** git runs at a lower priority than the server, so that small answers do not wait behind packs. */
-export const NICENESS = 5
+export const NICENESS = 10
 
 /** How a git process ended. */
 export interface GitExit {

@@ -8,15 +8,19 @@ export interface Loaded<T> {
 }
 
 /**
- * A value that is loaded again when what it was made from has changed. Whoever asks gets a value that was
- * verified after the question; everybody who asks before a look begins shares that look, so that a hundred requests in
- * one turn of the event loop cost one.
+ * A value that is loaded again when what it was made from has changed. Whoever asks gets a value from a look that began
+ * after the question. The first to ask in a turn of the event loop starts one at once; all others of that turn share
+ * the next, so that a hundred requests cost two.
  */
 export class Remembered<T> {
   readonly #load: (previous: Witness | undefined) => Promise<Loaded<T>>
   #known: Loaded<T> | undefined
+  /** The look that has not begun yet. */
   #next: Promise<T> | undefined
-  #running: Promise<unknown> = Promise.resolve()
+  /** The last look that began. */
+  #last: Promise<unknown> = Promise.resolve()
+  #isLooking = false
+  #beganThisTurn = false
 
   constructor (load: (previous: Witness | undefined) => Promise<Loaded<T>>) {
     this.#load = load
@@ -24,18 +28,27 @@ export class Remembered<T> {
 
   /** The value as of now. The same object as before when nothing has changed. */
   current (): Promise<T> {
-    this.#next ??= this.#begin()
+    if (!this.#isLooking && !this.#beganThisTurn && this.#next === undefined) return this.#look()
+    this.#next ??= this.#lookLater()
     return this.#next
   }
 
-  async #begin (): Promise<T> {
-    await this.#running
+  async #lookLater (): Promise<T> {
+    await this.#last
     await nextIteration()
     // From here on the look has begun, and whoever asks wants a later one.
     this.#next = undefined
+    return await this.#look()
+  }
+
+  #look (): Promise<T> {
+    this.#isLooking = true
+    this.#beganThisTurn = true
+    setImmediate(() => { this.#beganThisTurn = false })
     const look = this.#verify()
-    this.#running = look.catch(() => {})
-    return await look
+    const ended = (): void => { this.#isLooking = false }
+    this.#last = look.then(ended, ended)
+    return look
   }
 
   async #verify (): Promise<T> {

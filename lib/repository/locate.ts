@@ -92,8 +92,10 @@ async function underRoot (root: string, segments: string[], trail: Trail): Promi
 async function leadsAstray (base: string, segments: string[], trail: Trail): Promise<boolean> {
   const folders = segments.map((_, i) => join(base, ...segments.slice(0, i)))
   const astray = await Promise.all(folders.map(async (folder) => {
-    trail.set(folder, 'identity').set(join(folder, 'HEAD'), 'content').set(join(folder, 'objects'), 'identity').set(join(folder, 'refs'), 'identity')
-    const found = await real(folder)
+    for (const name of ['', 'objects', 'refs', 'HEAD']) trail.set(join(folder, name), 'identity')
+    const [found, head] = await Promise.all([real(folder), real(join(folder, 'HEAD'))])
+    // Nothing outside is read, not even to see whether it changes.
+    if (head !== null && isInside(base, head)) trail.set(join(folder, 'HEAD'), 'content')
     return found !== null && (!isInside(base, found) || await isGitDirectory(found))
   }))
   return astray.includes(true)

@@ -66,7 +66,7 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   assert.deepEqual([code, signal, git.hasExited], [null, null, false])
   await endGit(git, { write: false })
   await refused
-  assert.deepEqual(await processesAbout(root), [])
+  await eventually(async () => (await processesAbout(root)).length === 0, 2_000, 'both have ended')
   await replaced({ pids: () => spawner.pids }, pid)
   await eventually(async () => (await descriptors()).length === before.length, 5_000, 'descriptors return')
 })

@@ -9,6 +9,7 @@ import { buffer, text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { endGroup } from '../../lib/git/process-group.ts'
 import { openStarter } from '../../lib/git/spawner.ts'
+import { NICENESS } from '../../lib/git/exit.ts'
 import type { Starter } from '../../lib/git/starter.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { descriptors, eventually, zombies } from '../fixtures/processes.ts'
@@ -128,7 +129,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
     const starter = await open(t, processes)
     const git = await starter.start(['-c', 'read line; cut -d" " -f1,5,19 /proc/$$/stat; pwd'], ENV)
     git.stdin.end('go\n')
-    assert.equal(await text(git.stdout), `${git.pid} ${git.pid} ${getPriority() + 5}\n/\n`)
+    assert.equal(await text(git.stdout), `${git.pid} ${git.pid} ${getPriority() + NICENESS}\n/\n`)
   })
 
   test(`${name}: a small question has the server's own priority and no input`, async (t) => {
@@ -140,11 +141,12 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   test(`${name}: the environment is the given one and nothing else`, async (t) => {
     const starter = await open(t, processes, '/usr/bin/env')
     const env = { A: '1', B: 'two words', C: 'line\nline', D: 'ä€😀', E: '' }
+    const expected = Object.entries(env).map(([key, value]) => `${key}=${value}`)
     const { stdout } = await starter.capture(['-0'], env, 10_000)
     const lines = stdout.split('\0').slice(0, -1)
     // Node adds it to what it starts itself while it measures coverage.
     const given = processes === 0 ? lines.filter((line) => !line.startsWith('NODE_V8_COVERAGE=')) : lines
-    assert.deepEqual(given, Object.entries(env).map(([key, value]) => `${key}=${value}`))
+    assert.deepEqual(given, expected)
   })
 
   test(`${name}: the answer to a question is bounded, and who says more is ended`, async (t) => {

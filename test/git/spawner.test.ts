@@ -60,6 +60,8 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   const question = spawner.capture(['-c', `: ${root}; sleep 1000`], ENV, 10)
   const refused = assert.rejects(question, { code: 'FST_GIT_UNAVAILABLE' })
   await eventually(async () => (await processesAbout(root)).length > 1, 5_000, 'both run')
+  // The helper reports in order: behind this answer, the server knows of both.
+  await spawner.capture(['-c', 'true'], ENV, 10)
   process.kill(pid, 'SIGKILL')
   const { error, code, signal } = await git.exited
   assert.equal((error as { code?: string }).code, 'FST_GIT_UNAVAILABLE')

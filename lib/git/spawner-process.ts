@@ -16,6 +16,8 @@ import type { HelperMessage, InputRequest, StartRequest } from './spawner-messag
 
 /** Connections wait here while a git is being started; the system allows what it likes of it. */
 const BACKLOG = 4_096
+/** Characters that mkdtemp appends. */
+const RANDOM_SUFFIX = 6
 /** sockaddr_un holds 104 bytes on macOS and 108 on Linux, the final NUL included. */
 const MAX_SOCKET_PATH = 103
 /** Longest request in characters. Linux allows 2 MiB of arguments and environment. */
@@ -57,7 +59,7 @@ async function endAll (): Promise<void> {
 function makeFolder (): string {
   const wish = join(tmpdir(), 'fastify-git-http-spawner-')
   try {
-    return mkdtempSync(Buffer.byteLength(join(`${wish}XXXXXX`, 'socket')) > MAX_SOCKET_PATH ? join('/tmp', basename(wish)) : wish)
+    return mkdtempSync(Buffer.byteLength(join(wish, 'socket')) + RANDOM_SUFFIX > MAX_SOCKET_PATH ? join('/tmp', basename(wish)) : wish)
   } catch (error) {
     return giveUp(error as Error)
   }

@@ -160,9 +160,10 @@ test('a server without descriptors refuses, and serves again when it has some', 
     const { openSync, closeSync } = await import('node:fs')
     await starter.capture(['-c', 'true'], env, 10)
     const open = []
-    try { for (;;) open.push(openSync('/dev/null')) } catch {}
     const codes = []
     for (const left of [0, 1]) {
+      // Anew each time: what the start before has closed is free again.
+      try { for (;;) open.push(openSync('/dev/null')) } catch {}
       if (left > 0) closeSync(open.pop())
       await starter.start(['-c', 'cat'], env).catch((error) => codes.push(error.code + ' ' + error.cause.code))
     }

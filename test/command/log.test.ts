@@ -51,7 +51,8 @@ test('user info is cut out of request targets', () => {
 })
 
 test('the log is for people on a terminal', { skip: process.platform !== 'linux' && 'script(1) has other options here' }, async (t) => {
-  const command = [process.execPath, ...COMMAND, '--port', '0', '--root', await temporaryFolder(t)].map((word) => `'${word}'`).join(' ')
+  // Without `exec`, a shell would stand between, and some die of the interrupt after the server ended well.
+  const command = 'exec ' + [process.execPath, ...COMMAND, '--port', '0', '--root', await temporaryFolder(t)].map((word) => `'${word}'`).join(' ')
   const child = spawn('script', ['--quiet', '--return', '--flush', '--command', command, '/dev/null'])
   t.after(() => { child.kill('SIGKILL') })
   let screen = ''

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { constants, getPriority, setPriority } from 'node:os'
 
 /** Bytes of stderr that are kept for the log. */
@@ -45,6 +46,12 @@ export function exitOf (child: ChildProcess): Promise<GitExit> {
 /** Lowers the priority of a process that was just started, relative to this process's. */
 export function lowerPriority (pid: number, niceness: number): void {
   if (niceness === 0) return
+  try {
+    // A process group of its own is a session of its own, and Linux may weigh sessions against each other before it
+    // looks at the processes inside (sched(7), "The autogroup feature"): then only this counts. Not permitted more than ten
+    // times a second without CAP_SYS_ADMIN.
+    if (process.platform === 'linux') writeFileSync(`/proc/${pid}/autogroup`, String(niceness))
+  } catch {}
   try {
     setPriority(pid, Math.min(getPriority() + niceness, constants.priority.PRIORITY_LOW))
   } catch {

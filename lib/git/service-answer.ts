@@ -10,6 +10,14 @@ import { endGroup } from './process-group.ts'
 
 /** How long stdout may stay open behind a git that has ended (a hook's background process), in milliseconds. */
 const LINGER = 2_000
+/**
+ * git writes a pack in pieces of some kilobytes. A server that is woken for each of them does little else (measured with 16
+ * clones on two cores: 400,000 wake-ups and twice the CPU), so after the first {@link EAGER} bytes of an answer a piece below
+ * {@link FULL} bytes is followed by a pause of {@link PAUSE} milliseconds, while the connection collects what comes.
+ */
+const EAGER = 65_536
+const FULL = 32_768
+const PAUSE = 3
 
 export interface AnswerOptions {
   /** Goes out before git's first byte, and not at all when git fails before it. */
@@ -73,7 +81,8 @@ export class ServiceAnswer extends Transform {
     this.bytes += chunk.length
     this.#tail.update(chunk)
     this.#options.onProgress()
-    callback(null, chunk)
+    if (this.bytes > EAGER && chunk.length < FULL) setTimeout(callback, PAUSE, null, chunk)
+    else callback(null, chunk)
   }
 
   override _flush (callback: TransformCallback): void {

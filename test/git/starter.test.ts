@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { getPriority } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
@@ -130,6 +130,15 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
     const git = await starter.start(['-c', 'read line; cut -d" " -f1,5,19 /proc/$$/stat; pwd'], ENV)
     git.stdin.end('go\n')
     assert.equal(await text(git.stdout), `${git.pid} ${git.pid} ${getPriority() + NICENESS}\n/\n`)
+  })
+
+  test(`${name}: its session has a lower priority too, where sessions are weighed`, async (t) => {
+    const own = await readFile('/proc/self/autogroup', 'utf8').catch(() => null)
+    const starter = await open(t, processes)
+    const git = await starter.start(['-c', 'read line; cat /proc/$$/autogroup 2> /dev/null; exit 0'], ENV)
+    git.stdin.end('go\n')
+    const expected = own === null ? /^$/ : new RegExp(`^/autogroup-\\d+ nice ${process.getuid?.() === 0 ? NICENESS : '\\d+'}\n$`)
+    assert.match(await text(git.stdout), expected)
   })
 
   test(`${name}: a small question has the server's own priority and no input`, async (t) => {

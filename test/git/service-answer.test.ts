@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { test } from 'node:test'
+import type { GitProcess } from '../../lib/git/git-process.ts'
+import { ServiceAnswer } from '../../lib/git/service-answer.ts'
+
+const OPTIONS = { prefix: null, emptyExit: 0, onProgress: () => {} }
+
+function fakeGit (stdout: PassThrough): GitProcess {
+  const exited = Promise.resolve({ code: 0, signal: null, stderr: '' })
+  return { pid: 0, stdin: new PassThrough(), stdout, exited, hasExited: true }
+}
+
+test('behind its first bytes an answer of small pieces is read a few times, not piece by piece', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const stdout = new PassThrough({ highWaterMark: 1_048_576 })
+  const answer = new ServiceAnswer(fakeGit(stdout), OPTIONS)
+  let read = 0
+  answer.on('data', ({ length }: Buffer) => { read += length })
+  stdout.write(Buffer.alloc(65_536))
+  await new Promise(setImmediate)
+  assert.equal(read, 65_536)
+  for (let i = 0; i < 4; i++) {
+    stdout.write(Buffer.alloc(1_000))
+    await new Promise(setImmediate)
+  }
+  assert.equal(read, 65_536, 'nothing is hurried on')
+  t.mock.timers.tick(3)
+  await new Promise(setImmediate)
+  assert.ok(read > 65_536, `${read}`)
+})
+
+test('what was gathered is all there, in its order', async () => {
+  const stdout = new PassThrough()
+  const answer = new ServiceAnswer(fakeGit(stdout), OPTIONS)
+  const pieces = Array.from({ length: 400 }, (_, i) => Buffer.alloc(1 + (i * 7919) % 5_000, i))
+  const all = buffer(answer)
+  for (const piece of pieces) if (!stdout.write(piece)) await new Promise((resolve) => stdout.once('drain', resolve))
+  stdout.end()
+  assert.ok((await all).equals(Buffer.concat(pieces)))
+})

@@ -7,7 +7,7 @@ import { startGit, type GitProcess, type StartOptions } from './git-process.ts'
 const TIMEOUT = 30_000
 
 /** A small question has no input, and is as urgent as the server itself: it must not wait behind packs. */
-export const QUESTION: Required<StartOptions> = { input: false, niceness: 0 }
+export const QUESTION: StartOptions = { input: false, niceness: 0 }
 
 export interface Captured {
   code: number

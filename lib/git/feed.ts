@@ -1,75 +1,55 @@
-import { finished, pipeline, Transform, type Readable, type TransformCallback, Writable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import { BadEncodingError } from '../errors.ts'
+import { finished, type Readable, Writable } from 'node:stream'
+import type { ByteLimit } from '../limits/byte-limit.ts'
 import { release } from '../limits/release.ts'
 
+export interface Feeding {
+  onProgress: () => void
+  /** The chunks belong to nobody else, and are freed once they are written. */
+  owned: boolean
+  /** Bounds what git gets. */
+  limit?: ByteLimit | null
+}
+
 /**
- * Streams a request body into git's stdin, unpacked when it is gzip, with backpressure.
- * Resolves when git has all of it or wants no more; rejects with BadEncodingError.
+ * Streams a request body, unpacked, into git's stdin, with backpressure. Resolves when git has all of it or wants no more; rejects
+ * with the error of `limit`, or with that of a body that failed.
  *
  * The body is never destroyed from here: that would destroy the connection, and with it the answer of a git
  * that decided before it had read everything. What is left of it then is for the caller to drain.
  */
-export function feed (body: Readable, gzip: boolean, stdin: Writable, onProgress: () => void): Promise<void> {
+export function feed (body: Readable, stdin: Writable, { onProgress, owned, limit = null }: Feeding): Promise<void> {
   return new Promise((resolve, reject) => {
-    const entry = gzip ? createGunzip() : writeAndRelease(stdin)
-    if (gzip) {
-      pipeline(entry as Transform, new HoldBack(), stdin, (error) => settle(isZlibError(error) ? new BadEncodingError() : null))
-    } else {
-      finished(stdin, { readable: false }, () => settle(null))
-    }
-    body.on('data', onProgress)
-    // A body that breaks off must not look like one that ended.
-    finished(body, { writable: false }, (error) => { if (error != null) entry.destroy() })
-    body.pipe(entry)
-
-    function settle (error: Error | null): void {
-      body.off('data', onProgress)
-      body.unpipe(entry)
-      if (error === null) resolve()
-      else reject(error)
-    }
-  })
-}
-
-/** Passes chunks on to `stdin` and frees each once it is written, which for a pipe or socket means that the system has a copy. */
-function writeAndRelease (stdin: Writable): Writable {
-  const entry = new Writable({
-    write (chunk: Buffer, _encoding, callback) {
-      stdin.write(chunk, (error) => {
-        release(chunk)
+    let refusal: Error | null = null
+    const entry = new Writable({
+      write (chunk: Buffer, _encoding, callback) {
+        onProgress()
+        refusal = limit?.give(chunk.length) ?? null
+        if (refusal !== null) return callback(refusal)
+        stdin.write(chunk, (error) => {
+          // Written to a pipe or socket means that the system has a copy.
+          if (owned) release(chunk)
+          callback(error)
+        })
+      },
+      final (callback) { stdin.end(callback) },
+      destroy (error, callback) {
+        if (!stdin.writableFinished) stdin.destroy()
         callback(error)
-      })
-    },
-    final (callback) { stdin.end(callback) },
-    destroy (error, callback) {
-      if (!stdin.writableFinished) stdin.destroy()
-      callback(error)
-    }
+      }
+    })
+    // git ends before it has read everything: the exit tells why.
+    entry.on('error', () => {})
+    finished(stdin, { readable: false }, () => {
+      body.unpipe(entry)
+      if (refusal === null) resolve()
+      else reject(refusal)
+    })
+    // A body that breaks off must not look like one that ended.
+    finished(body, { writable: false }, (error) => {
+      if (error == null) return
+      refusal ??= error
+      entry.destroy()
+    })
+    body.pipe(entry)
   })
-  // git ends before it has read everything: the exit tells why.
-  entry.on('error', () => {})
-  return entry
-}
-
-/**
- * Keeps the newest chunk back until the stream has ended well. zlib hands out data before it finds
- * that the end is missing or the checksum is wrong; without its last bytes git applies no push.
- */
-class HoldBack extends Transform {
-  #held: Buffer | null = null
-
-  override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    const ready = this.#held
-    this.#held = chunk
-    callback(null, ready)
-  }
-
-  override _flush (callback: TransformCallback): void {
-    callback(null, this.#held)
-  }
-}
-
-function isZlibError (error: NodeJS.ErrnoException | null): boolean {
-  return error?.code?.startsWith('Z_') === true
 }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { Writable, type Readable } from 'node:stream'
+import { Writable, type Duplex, type Readable } from 'node:stream'
 import { GitUnavailableError } from '../errors.ts'
 import { exitOf, lowerPriority, NICENESS, type GitExit } from './exit.ts'
 
@@ -9,6 +9,8 @@ export interface GitProcess {
   pid: number
   stdin: Writable
   stdout: Readable
+  /** To and from the hooks that git runs, if {@link StartOptions.hookFolder} asks for it. It ends with git, and needs no 'error' listener. */
+  channel?: Duplex | undefined
   /** Settles once the process has ended; never rejects. stdout may still hold bytes. */
   exited: Promise<GitExit>
   /** True once the process itself is known to have ended. */
@@ -20,6 +22,11 @@ export interface StartOptions {
   input?: boolean
   /** How much lower its priority is than the server's, as nice(1) counts. Default {@link NICENESS}. */
   niceness?: number
+  /**
+   * A folder of this server with hooks that this git runs. They get a two-way channel to the server at descriptor 3. The
+   * folder is removed when the server dies without having done so, which needs helper processes.
+   */
+  hookFolder?: string
 }
 
 /**
@@ -27,10 +34,10 @@ export interface StartOptions {
  *
  * @throws GitUnavailableError when it cannot be started: not found, no permission, no descriptors, no processes.
  */
-export async function startGit (path: string, args: string[], env: Record<string, string>, { input = true, niceness = NICENESS }: StartOptions = {}): Promise<GitProcess> {
+export async function startGit (path: string, args: string[], env: Record<string, string>, { input = true, niceness = NICENESS, hookFolder }: StartOptions = {}): Promise<GitProcess> {
   let child: ChildProcess
   try {
-    child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'] })
+    child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(hookFolder === undefined ? [] : ['pipe' as const])] })
     await spawned(child)
   } catch (cause) {
     throw unavailable(cause)
@@ -40,11 +47,17 @@ export async function startGit (path: string, args: string[], env: Record<string
   lowerPriority(pid, niceness)
   // A git that ends early resets its pipe; whoever feeds stdin learns it from the exit.
   stdin?.on('error', () => {})
+  const channel = child.stdio[3] as Duplex | undefined
+  // A hook may end, or be ended, before it has read its answer.
+  channel?.on('error', () => {})
+  const exited = exitOf(child)
+  exited.then(() => channel?.destroy())
   return {
     pid,
     stdin: stdin ?? noInput(),
     stdout,
-    exited: exitOf(child),
+    channel,
+    exited,
     get hasExited () { return child.exitCode !== null || child.signalCode !== null }
   }
 }

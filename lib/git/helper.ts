@@ -8,7 +8,7 @@ import type { GitProcess } from './git-process.ts'
 import { helperCommand } from './helper-command.ts'
 import { endGroup } from './process-group.ts'
 import { SpawnedGit } from './spawned-git.ts'
-import type { HelperMessage, InputRequest, StartRequest } from './spawner-messages.ts'
+import type { HelperMessage, PartRequest, StartRequest } from './spawner-messages.ts'
 
 /** Longest wait for a helper to be ready, and for it to start a git, in milliseconds. */
 const PATIENCE = 10_000
@@ -87,7 +87,11 @@ export class Helper {
   async start (request: Omit<StartRequest, 'id'>): Promise<GitProcess> {
     const id = ++this.#ids
     // A new connection per direction; see SpawnedGit.
-    const git = new SpawnedGit(request.input ? this.#connect({ id }) : null, this.#connect({ id, ...request }), PATIENCE)
+    const git = new SpawnedGit({
+      stdin: request.input ? this.#connect({ id, part: 'stdin' }) : null,
+      channel: request.hookFolder === undefined ? null : this.#connect({ id, part: 'channel' }),
+      stdout: this.#connect({ id, ...request })
+    }, PATIENCE)
     this.#gits.set(id, git)
     this.#starting.add(id)
     this.#child.channel?.ref()
@@ -108,10 +112,10 @@ export class Helper {
     await (this.#closing ??= this.#end())
   }
 
-  #connect (request: StartRequest | InputRequest): Socket {
+  #connect (request: StartRequest | PartRequest): Socket {
     const socket = new Socket()
     // git's stdin: nothing ever comes back on it.
-    if (!('path' in request)) socket.pause()
+    if ('part' in request && request.part === 'stdin') socket.pause()
     socket.connect(this.#path)
     socket.write(`${JSON.stringify(request)}\n`)
     return socket

@@ -44,15 +44,22 @@ export function signalGroup (group: number, signal: NodeJS.Signals | 0): boolean
 }
 
 /** The running processes of these groups; null where the system has no /proc to tell. */
-export async function membersOf (groups: ReadonlySet<number>): Promise<string[] | null> {
-  const processes = await readdir('/proc').catch(() => null)
-  if (processes === null) return null
-  const members = await Promise.all(processes.map(async (pid) => {
-    if (!/^\d+$/.test(pid)) return []
-    const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+export async function membersOf (groups: ReadonlySet<number>): Promise<number[] | null> {
+  const table = await processTable()
+  return table === null ? null : [...table].flatMap(([pid, { group }]) => groups.has(group) ? [pid] : [])
+}
+
+/** Every running process, by its id; null where the system has no /proc to tell. */
+export async function processTable (): Promise<Map<number, { parent: number, group: number }> | null> {
+  const names = await readdir('/proc').catch(() => null)
+  if (names === null) return null
+  const table = new Map<number, { parent: number, group: number }>()
+  await Promise.all(names.map(async (name) => {
+    if (!/^\d+$/.test(name)) return
+    const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '')
     // pid (comm) state ppid pgrp: comm may hold anything, so count from its last bracket.
-    const [state = '', , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return groups.has(Number(group)) && !'ZX'.includes(state) ? [pid] : []
+    const [state = '', parent, group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (!'ZX'.includes(state)) table.set(Number(name), { parent: Number(parent), group: Number(group) })
   }))
-  return members.flat()
+  return table
 }

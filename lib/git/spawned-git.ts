@@ -5,6 +5,13 @@ import { noInput, unavailable, type GitProcess } from './git-process.ts'
 /** How long the helper's word is waited for once its connection ended without one, in milliseconds. */
 const SILENCE = 1_000
 
+/** Those of one git with its helper. */
+export interface Connections {
+  stdin: Socket | null
+  stdout: Socket
+  channel: Socket | null
+}
+
 /**
  * One git of a helper, from the request to its end. Its stdin and stdout are two connections, as they would be with
  * child_process. One for both would lose answers: when git ends before it has read everything, the next write fails
@@ -17,6 +24,7 @@ export class SpawnedGit {
   hung: boolean = false
   readonly #stdin: Socket | null
   readonly #stdout: Socket
+  readonly #channel: Socket | null
   #state: 'starting' | 'running' | 'over' = 'starting'
   #timer: NodeJS.Timeout | undefined
   #resolve!: (git: GitProcess) => void
@@ -25,9 +33,10 @@ export class SpawnedGit {
   readonly #exited: Promise<GitExit> = new Promise((resolve) => { this.#settleExit = resolve })
 
   /** `patience`: milliseconds until the start counts as failed. */
-  constructor (stdin: Socket | null, stdout: Socket, patience: number) {
+  constructor ({ stdin, stdout, channel }: Connections, patience: number) {
     this.#stdin = stdin
     this.#stdout = stdout
+    this.#channel = channel
     this.started = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -35,7 +44,7 @@ export class SpawnedGit {
     this.#failAfter(patience, () => { this.hung = true })
     // Once git runs, its users listen for themselves. A git that ends early resets its stdin; whoever feeds it learns
     // it from the exit.
-    for (const socket of [stdin, stdout]) socket?.on('error', (error) => { if (this.#state === 'starting') this.fail(error) })
+    for (const socket of [stdin, stdout, channel]) socket?.on('error', (error) => { if (this.#state === 'starting') this.fail(error) })
     // git may have ended before the word of its start is here, so an end alone proves nothing.
     stdout.once('end', () => { if (this.#state === 'starting') this.#failAfter(SILENCE) })
   }
@@ -50,6 +59,7 @@ export class SpawnedGit {
       pid,
       stdin: this.#stdin ?? noInput(),
       stdout: this.#stdout,
+      channel: this.#channel ?? undefined,
       exited: this.#exited,
       get hasExited () { return isOver() }
     })
@@ -59,6 +69,7 @@ export class SpawnedGit {
   /** It cannot be started, or nothing more will be heard of it. */
   fail (cause: unknown): void {
     clearTimeout(this.#timer)
+    this.#channel?.destroy()
     if (this.#state === 'running') this.#settleExit({ code: null, signal: null, stderr: '', error: unavailable(cause) })
     if (this.#state !== 'starting') return
     this.#state = 'over'
@@ -72,6 +83,7 @@ export class SpawnedGit {
     this.#state = 'over'
     // Nothing is read from it, so that it does not find its end by itself.
     this.#stdin?.destroy()
+    this.#channel?.destroy()
     this.#settleExit(exit)
   }
 

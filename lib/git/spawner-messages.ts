@@ -6,14 +6,20 @@ export interface StartRequest {
   path: string
   args: string[]
   env: Record<string, string>
-  /** git's stdin is another connection, whose first line is an {@link InputRequest} with the same id. */
+  /** git's stdin is another connection, whose first line is a {@link PartRequest} with the same id. */
   input: boolean
   niceness: number
+  /** See {@link StartOptions.hookFolder}; the channel is one more connection. */
+  hookFolder?: string | undefined
 }
 
-/** The first line of the connection that becomes git's stdin. Nothing may follow before the answer `started`. */
-export interface InputRequest {
+/**
+ * The first line of a connection that belongs to the start with the same id. Nothing may follow before the answer
+ * `started`.
+ */
+export interface PartRequest {
   id: number
+  part: 'stdin' | 'channel'
 }
 
 /** What the helper says over its IPC channel, in this order for each id. */

@@ -5,14 +5,16 @@
  * The server's connections become git's stdin and stdout; what goes through them never passes here.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { pipeline, type Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { endOrphans } from './end-process.ts'
 import { exitOf, lowerPriority } from './exit.ts'
-import type { HelperMessage, InputRequest, StartRequest } from './spawner-messages.ts'
+import type { HelperMessage, PartRequest, StartRequest } from './spawner-messages.ts'
 
 /** Connections wait here while a git is being started; the system allows what it likes of it. */
 const BACKLOG = 4_096
@@ -23,12 +25,18 @@ const MAX_SOCKET_PATH = 103
 /** Longest request in characters. Linux allows 2 MiB of arguments and environment. */
 const MAX_REQUEST = 8 * 1024 * 1024
 
-interface Half { socket: Socket, request: StartRequest | InputRequest }
+/** After a server's death every helper has ended what it ran within this many milliseconds. */
+const ALL_ENDED = 2_000
 
-/** Requests with input whose other connection has not come yet. */
-const halves = new Map<number, Half>()
+/** The connections of a request. */
+interface Parts { request?: StartRequest, stdout?: Socket, stdin?: Socket, channel?: Socket }
+
+/** Requests of which some connection has not come yet. */
+const incomplete = new Map<number, Parts>()
 /** Running gits: their process groups and ends. */
 const running = new Map<number, Promise<unknown>>()
+/** Folders of hooks that the server removes while it lives. */
+const hookFolders = new Set<string>()
 
 // Node hands this on to every child, whatever environment it is given.
 delete process.env['NODE_V8_COVERAGE']
@@ -52,7 +60,14 @@ async function endAll (): Promise<void> {
   server.close()
   await endOrphans(new Set(running.keys()), Promise.all(running.values()))
   await rm(folder, { recursive: true, force: true }).catch(() => {})
+  await removeHooks([...hookFolders].filter((hooks) => existsSync(hooks)))
   process.exit()
+}
+
+/** Without its hooks a push is accepted that they would have refused: they go last, when no git of any helper is left. */
+async function removeHooks (folders: string[]): Promise<void> {
+  if (folders.length > 0) await delay(ALL_ENDED)
+  for (const hooks of folders) await rm(hooks, { recursive: true, force: true }).catch(() => {})
 }
 
 /** Only this user may enter it, and so connect. Made here, because whoever removes it must know of it. */
@@ -82,39 +97,58 @@ function readRequest (socket: Socket): void {
     socket.off('data', onData)
     // The server sends nothing more until git has started, so that all of it is git's.
     socket.pause()
-    return arrived({ socket, request: JSON.parse(line) })
+    return arrived(socket, JSON.parse(line))
   })
 }
 
-function arrived (half: Half): void {
-  const { socket, request } = half
-  if ('path' in request && !request.input) return start(request, null, socket)
-  const other = halves.get(request.id)
-  if (other === undefined) {
-    halves.set(request.id, half)
-    socket.once('close', () => halves.delete(request.id))
-    return
-  }
-  halves.delete(request.id)
-  if ('path' in request) start(request, other.socket, socket)
-  else if ('path' in other.request) start(other.request, socket, other.socket)
+function arrived (socket: Socket, request: StartRequest | PartRequest): void {
+  const { id } = request
+  const parts: Parts = incomplete.get(id) ?? {}
+  if ('part' in request) parts[request.part] = socket
+  else Object.assign(parts, { request, stdout: socket })
+  incomplete.delete(id)
+  if (isComplete(parts)) return start(parts)
+  incomplete.set(id, parts)
+  socket.once('close', () => incomplete.delete(id))
 }
 
-function start ({ id, path, args, env, niceness }: StartRequest, stdin: Socket | null, stdout: Socket): void {
-  const failed = ({ code, message }: NodeJS.ErrnoException): void => tell({ type: 'failed', id, code, message })
+function isComplete (parts: Parts): parts is Required<Pick<Parts, 'request' | 'stdout'>> & Parts {
+  const { request, stdin, channel } = parts
+  if (request === undefined) return false
+  return (stdin !== undefined || !request.input) && (channel !== undefined || request.hookFolder === undefined)
+}
+
+function start ({ request, stdin, stdout, channel }: Required<Pick<Parts, 'request' | 'stdout'>> & Parts): void {
+  const { id, path, args, env, niceness, hookFolder } = request
+  const failed = ({ code, message }: NodeJS.ErrnoException): void => {
+    channel?.destroy()
+    tell({ type: 'failed', id, code, message })
+  }
   try {
     // The server gave up waiting, or is gone.
-    if (!process.connected || stdout.destroyed || stdin?.destroyed === true) throw new Error('the connection was closed')
+    if (!process.connected || [stdin, stdout, channel].some((socket) => socket?.destroyed)) throw new Error('the connection was closed')
     // libuv makes descriptors 0 to 2 blocking in the child, as git expects them.
-    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', stdout, 'pipe'] })
+    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', stdout, 'pipe', ...(hookFolder === undefined ? [] : ['pipe' as const])] })
     child.once('error', failed)
-    if (child.pid !== undefined) watch(id, child.pid, child, niceness)
+    if (hookFolder !== undefined) hookFolders.add(hookFolder)
+    if (child.pid === undefined) return
+    watch(id, child.pid, child, niceness)
+    if (channel !== undefined) relay(channel, child)
   } catch (error) {
     failed(error as Error)
+  } finally {
+    // git has its own descriptors by now; these would keep its output open after its end.
+    stdin?.destroy()
+    stdout.destroy()
   }
-  // git has its own descriptors by now; these would keep its output open after its end.
-  stdin?.destroy()
-  stdout.destroy()
+}
+
+/** Only 0 to 2 are made blocking, and a shell fails on any other descriptor that is not: hooks get a pipe of this process. */
+function relay (channel: Socket, child: ChildProcess): void {
+  const hooks = child.stdio[3] as Duplex
+  pipeline(channel, hooks, channel, () => {})
+  // git may leave something in the background that keeps the other end open.
+  child.once('exit', () => hooks.destroy())
 }
 
 function watch (id: number, pid: number, child: ChildProcess, niceness: number): void {

@@ -38,7 +38,7 @@ test('a body reaches git whole, although every chunk is freed behind it', async 
       setImmediate(done)
     }
   })
-  const fed = feed(body, false, stdin, () => {})
+  const fed = feed(body, stdin, { onProgress: () => {}, owned: true })
   for (const chunk of chunks) body.write(chunk)
   body.end()
   await fed

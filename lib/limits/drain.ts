@@ -7,13 +7,13 @@ const LIMIT = 64 * 1024 * 1024
 const IDLE = 30_000
 
 /**
- * Reads what is left of a body and drops it. Resolves at its end; a sender that goes on beyond the limit, or
+ * Reads what is left of a body, up to `limit` bytes, and drops it. Resolves at its end; a sender that goes on beyond the limit, or
  * stands still, loses the connection.
  */
-export function drain (body: Readable): Promise<void> {
+export function drain (body: Readable, limit: number = LIMIT): Promise<void> {
   if (body.readableEnded || body.destroyed) return Promise.resolve()
   return new Promise((resolve) => {
-    let left = LIMIT
+    let left = limit
     const idle = new IdleTimer(IDLE, () => body.destroy())
     body.on('data', (chunk: Buffer) => {
       left -= chunk.length

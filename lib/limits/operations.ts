@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
+import type { OperationRecord } from './record.ts'
 
 /** Why most operations end early. Nobody is left to be told. */
 const LEFT = new Error('the client has left')
@@ -9,21 +10,30 @@ const LEFT = new Error('the client has left')
 export type End = (reason: Error) => Promise<void>
 
 /**
- * One request in flight. It lasts until its response closed and what it owned has ended. The response's `close` is the
- * one event that tells of every end, the client that left included (`request.signal` and
+ * One request in flight. It lasts until its response closed, its handler returned and what it owned has ended. The response's
+ * `close` is the one event that tells of every end, the client that left included (`request.signal` and
  * `onResponse` do not), so it is watched from the very start.
  */
 export class Operation {
+  /** What there is to say of it at its end; whoever learns something writes it down here. */
+  readonly record: OperationRecord
   #isOver = false
+  #isClosed = false
+  #isHandled = false
   /** There only where somebody asked for it: most operations are over before anybody could. */
   #over: AbortController | undefined
   #end: End | undefined
-  readonly #onDone: () => void
+  #ended: Promise<void> = Promise.resolve()
+  readonly #onDone: (operation: Operation) => void
 
-  constructor (response: EventEmitter, onDone: () => void) {
+  constructor (response: EventEmitter, record: OperationRecord, onDone: (operation: Operation) => void) {
+    this.record = record
     this.#onDone = onDone
     response.once('close', () => {
-      this.end(LEFT).then(onDone)
+      record.close()
+      this.end(LEFT)
+      this.#isClosed = true
+      this.#settle()
     })
   }
 
@@ -35,35 +45,50 @@ export class Operation {
   }
 
   /** Takes over something that `end` ends. At once, when the client left while it was being started. */
-  async own (end: End): Promise<void> {
+  own (end: End): void {
     this.#end = end
-    if (!this.#isOver) return
-    await end(LEFT)
-    this.#onDone()
+    if (this.#isOver) this.#ended = end(LEFT)
   }
 
   /** `reason` is what the client is told, if it can still be told anything. */
   async end (reason: Error): Promise<void> {
     this.#isOver = true
     this.#over?.abort(reason)
-    await this.#end?.(reason)
+    if (this.#end !== undefined) this.#ended = this.#end(reason)
+    await this.#ended
+  }
+
+  /** Its handler has returned. */
+  handled (): void {
+    this.#isHandled = true
+    this.#settle()
+  }
+
+  #settle (): void {
+    if (this.#isClosed && this.#isHandled) this.#ended.then(() => this.#onDone(this))
   }
 }
 
 /** The operations in flight, so that closing the server can wait for them and then end them. */
 export class Operations {
   readonly #running = new Set<Operation>()
+  readonly #onDone: (operation: Operation) => void
   #waiting: Array<() => void> = []
   #draining = false
+
+  /** `onDone` hears of each operation once, after its end. */
+  constructor (onDone: (operation: Operation) => void = () => {}) {
+    this.#onDone = onDone
+  }
 
   get size (): number {
     return this.#running.size
   }
 
   /** @throws ClosingError once {@link drain} was called. */
-  begin (response: EventEmitter): Operation {
+  begin (response: EventEmitter, record: OperationRecord): Operation {
     if (this.#draining) throw new ClosingError()
-    const operation: Operation = new Operation(response, () => this.#done(operation))
+    const operation = new Operation(response, record, () => this.#done(operation))
     this.#running.add(operation)
     return operation
   }
@@ -81,6 +106,7 @@ export class Operations {
 
   #done (operation: Operation): void {
     this.#running.delete(operation)
+    this.#onDone(operation)
     if (this.#running.size > 0) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }

@@ -1,0 +1,120 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import { isOurs } from '../errors.ts'
+import type { GitOperation } from '../operation.ts'
+import type { PushCommand } from '../protocol/push-head.ts'
+import type { OperationSummary, Outcome } from '../summary.ts'
+
+/** Errors of ours whose status does not tell the outcome. */
+const OUTCOMES: Record<string, Outcome> = {
+  FST_GIT_IDLE_TIMEOUT: 'timeout',
+  FST_GIT_FAILED: 'git-failed',
+  FST_GIT_UNAVAILABLE: 'unavailable',
+  FST_GIT_BUSY: 'unavailable',
+  FST_GIT_CLOSING: 'unavailable'
+}
+
+/** What is learned about an operation on its way; at its end, the summary. */
+export class OperationRecord {
+  operation: GitOperation | null = null
+  exitCode: number | null = null
+  refs: readonly PushCommand[] = []
+  cache: OperationSummary['cache'] = null
+  /** Bytes of the body that went out so far; by default what Content-Length says. */
+  sent: (() => number) | null = null
+  readonly #id: string
+  readonly #response: ServerResponse
+  readonly #begun: number = performance.now()
+  #admitted: number | null = null
+  #answered: number | null = null
+  #received = 0
+  #error: unknown
+  #inBand = false
+  #isWhole = false
+
+  constructor (id: string, response: ServerResponse) {
+    this.#id = id
+    this.#response = response
+  }
+
+  /** Counts a body while others read it. */
+  count (body: Readable): void {
+    eachLength(body, (length) => { this.#received += length })
+  }
+
+  /** Counts an answer that is a stream of its own. */
+  countOut (stream: Readable): void {
+    let sent = 0
+    eachLength(stream, (length) => { sent += length })
+    stream.on('error', (error) => this.fail(error))
+    this.sent = () => sent
+  }
+
+  /** So many bytes were put back, and will come again. */
+  putBack (bytes: number): void {
+    this.#received -= bytes
+  }
+
+  admit (operation: GitOperation): void {
+    this.operation = operation
+    this.#admitted = performance.now() - this.#begun
+  }
+
+  /** The first byte of the answer is there. */
+  answer (): void {
+    this.#answered ??= performance.now() - this.#begun
+  }
+
+  /** The first error is the one that counts. `inBand`: the client reads it in an answer with status 200. */
+  fail (error: unknown, { inBand = false }: { inBand?: boolean } = {}): void {
+    this.#error ??= error
+    this.#inBand ||= inBand
+  }
+
+  /** A hook refused it, in an answer with status 200. */
+  refuse (): void {
+    this.#inBand = true
+  }
+
+  /** The response closed; later it would not tell any more. */
+  close (): void {
+    this.#isWhole = this.#response.writableFinished
+  }
+
+  summary (): OperationSummary {
+    const { statusCode, headersSent } = this.#response
+    return {
+      id: this.#id,
+      operation: this.operation,
+      outcome: this.#outcome(),
+      status: headersSent ? statusCode : 0,
+      code: isOurs(this.#error) ? this.#error.code : null,
+      bytesIn: this.#received,
+      bytesOut: this.sent?.() ?? this.#announced(),
+      durations: { total: performance.now() - this.#begun, admitted: this.#admitted, answered: this.#answered },
+      exitCode: this.exitCode,
+      refs: this.refs,
+      cache: this.cache
+    }
+  }
+
+  #outcome (): Outcome {
+    if (this.#error === undefined && this.#inBand) return 'refused'
+    if (this.#error === undefined) return this.#isWhole ? 'completed' : 'client-gone'
+    if (!isOurs(this.#error)) return 'failed'
+    const known = OUTCOMES[this.#error.code]
+    if (known !== undefined) return known
+    return this.#inBand || (this.#error as { statusCode?: number }).statusCode as number < 500 ? 'refused' : 'failed'
+  }
+
+  #announced (): number {
+    const length = Number(this.#response.getHeader('content-length') ?? 0)
+    return this.#isWhole && this.#response.req?.method !== 'HEAD' ? length : 0
+  }
+}
+
+/** The emitter's own on(): the stream's would make it flow. */
+function eachLength (stream: Readable, act: (length: number) => void): void {
+  EventEmitter.prototype.on.call(stream, 'data', ({ length }: Buffer) => act(length))
+}

@@ -6,6 +6,8 @@ import type { GitProcess } from './git/git-process.ts'
 import type { Starter } from './git/starter.ts'
 import type { Operations } from './limits/operations.ts'
 import type { ResolvedOptions } from './options.ts'
+import type { PackCache } from './packs/pack-cache.ts'
+import type { HookFolder } from './push/hook-folder.ts'
 import type { Creator } from './repository/create.ts'
 import type { GitDirectory } from './repository/git-directory.ts'
 import type { Locate } from './repository/locate.ts'
@@ -23,10 +25,14 @@ export interface Context {
   readRefs: ReadRefs
   /** null when nothing is to be remembered. */
   answers: AnswerCache | null
+  /** null when each fetch is git's. */
+  packs: PackCache | null
   identify: Identify
   access: Access
   creator: Creator
   operations: Operations
+  /** Where git finds our hooks; made when it is needed first. */
+  hookFolder: () => Promise<HookFolder>
 }
 
 /** What the options of a git depend on. */
@@ -35,10 +41,12 @@ export interface StartFor {
   write?: boolean
   /** It is given something to read. Default true. */
   input?: boolean
+  /** Its hooks reach the server from there, see {@link StartOptions.hookFolder}. */
+  hookFolder?: string | undefined
 }
 
 /** Starts git for a repository with the options that every git of this registration gets. */
-export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, { write, input }: StartFor = {}): Promise<GitProcess> {
+export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, { write, input, hookFolder }: StartFor = {}): Promise<GitProcess> {
   const { git } = context.options
-  return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input })
+  return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input, hookFolder })
 }

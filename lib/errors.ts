@@ -69,6 +69,10 @@ export const UnsupportedMediaTypeError: GitHttpError<'FST_GIT_UNSUPPORTED_MEDIA_
 export const UnsupportedEncodingError: GitHttpError<'FST_GIT_UNSUPPORTED_ENCODING'> =
   define('FST_GIT_UNSUPPORTED_ENCODING', 'Content-Encoding must be gzip or identity', 415)
 
+/** The request breaks git's protocol; git never saw it. Argument: how. */
+export const MalformedRequestError: GitHttpError<'FST_GIT_MALFORMED_REQUEST', [string]> =
+  define('FST_GIT_MALFORMED_REQUEST', 'Malformed request: %s', 400)
+
 /** The gzip body is damaged or truncated; nothing of it was applied. */
 export const BadEncodingError: GitHttpError<'FST_GIT_BAD_ENCODING'> =
   define('FST_GIT_BAD_ENCODING', 'The gzip body is damaged or truncated', 400)
@@ -96,6 +100,14 @@ export const IdleTimeoutError: GitHttpError<'FST_GIT_IDLE_TIMEOUT'> =
 /** git failed before it answered; its stderr is in the server's log. */
 export const GitFailedError: GitHttpError<'FST_GIT_FAILED'> =
   define('FST_GIT_FAILED', 'git failed on the server', 500)
+
+/** A hook did not end within {@link GitHttpHooks.deadline}. */
+export const HookTimeoutError: GitHttpError<'FST_GIT_HOOK_TIMEOUT'> =
+  define('FST_GIT_HOOK_TIMEOUT', 'A hook of the server took too long', 500)
+
+/** The request is longer than it may be. Argument: in what. */
+export const TooLargeError: GitHttpError<'FST_GIT_TOO_LARGE', [string]> =
+  define('FST_GIT_TOO_LARGE', 'Request too large: %s', 413)
 
 /** A function of the host (authorize, authenticate, resolve, ...) failed; the cause is in the server's log. */
 export const InternalError: GitHttpError<'FST_GIT_INTERNAL'> =

@@ -9,6 +9,7 @@ declare module 'fastify' {
 export { default } from './plugin.ts'
 export { default as gitHttp } from './plugin.ts'
 export type { GitHttp } from './plugin.ts'
-export type { GitHttpLimits, GitHttpOptions, GitHttpServices } from './options.ts'
+export type { GitHttpCache, GitHttpLimits, GitHttpOptions, GitHttpPackCache, GitHttpServices } from './options.ts'
+export type { PackSource, PackStore, StoredPack } from './packs/pack-store.ts'
 export type { Authenticate, Authorize, Awaitable, Credentials, GitOperation, Service, Verdict } from './operation.ts'
 export * as errors from './errors.ts'

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { InvalidOptionError } from './errors.ts'
+import { checkOptions } from './option-checks.ts'
+import type { GitHttpHooks } from './hooks.ts'
 import type { Authenticate, Authorize, Awaitable, GitOperation } from './operation.ts'
+import type { PackStore } from './packs/pack-store.ts'
 
 /** Options of `fastify.register(gitHttp, options)`. Exactly one of `root` and `resolve` is required. */
 export interface GitHttpOptions {
@@ -54,6 +57,8 @@ export interface GitHttpOptions {
     processes?: number
   }
   cache?: GitHttpCache
+  /** Functions of the host that decide on and hear of operations. */
+  hooks?: GitHttpHooks
   limits?: GitHttpLimits
 }
 
@@ -66,6 +71,31 @@ export interface GitHttpCache {
     /** Bytes of memory for all of them. Default 67,108,864 (64 MiB). */
     maxBytes?: number
   }
+  /**
+   * Answer identical fetches with one pack: those that run at the same time share one git, and what was asked for more
+   * than once is kept for a while. False: ask git each time.
+   */
+  packs?: false | GitHttpPackCache
+}
+
+export interface GitHttpPackCache {
+  /** Bytes of memory for answers of up to 4 MiB. Default 67,108,864 (64 MiB). */
+  maxMemory?: number
+  /**
+   * The folder for larger ones, and for all while they grow. Made when it is missing; only the server's user may have access to it.
+   * Several processes of one machine may share it. Default `fastify-git-http-packs-<uid>` in the system's temporary folder.
+   */
+  directory?: string
+  /** Bytes of disk for the folder. Default 2,147,483,648 (2 GiB). */
+  maxBytes?: number
+  /** Milliseconds that an answer is kept. Default 300,000 (5 minutes). */
+  maxAge?: number
+  /** An answer is kept when it was asked for more often than this within `maxAge`. Default 1: the second time; 0: always. */
+  minOccurrences?: number
+  /** Keeps complete answers in place of the folder, an object store for example. */
+  store?: PackStore
+  /** Send `x-git-cache: hit|shared|miss|bypass` with each answer to a fetch; it always is in the log. Default false. */
+  header?: boolean
 }
 
 export interface GitHttpServices {
@@ -95,68 +125,10 @@ export interface ResolvedOptions extends GitHttpOptions {
   exportAll: boolean
   git: { path: string, config: Record<string, string> }
   spawner: { processes: number }
-  cache: { answers: false | { maxBytes: number } }
+  cache: { answers: false | { maxBytes: number }, packs: false | (GitHttpPackCache & { header: boolean }) }
+  hooks: GitHttpHooks & { partial: boolean, deadline: number }
   limits: Required<GitHttpLimits>
 }
-
-/** git-config(1), "Syntax": section, an optional subsection, and a variable. A `=` would end the name on git's command line. */
-const CONFIG_NAME = /^[A-Za-z0-9-]+\.(?:[^\n\0=]+\.)?[A-Za-z][A-Za-z0-9-]*$/
-
-type Check = (value: unknown) => true | string
-
-const boolean: Check = (value) => typeof value === 'boolean' || 'must be a boolean'
-const text: Check = (value) => (typeof value === 'string' && value !== '' && !value.includes('\0')) || 'must be a non-empty string without NUL'
-const callback: Check = (value) => typeof value === 'function' || 'must be a function'
-const duration: Check = (value) =>
-  (Number.isInteger(value) && value as number > 0 && value as number < 2 ** 31) || 'must be a whole number of milliseconds from 1 to 2147483647'
-const bytes: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number of bytes from 1'
-const processes: Check = (value) =>
-  (Number.isInteger(value) && value as number >= 0 && value as number <= 64) || 'must be a whole number from 0 to 64'
-const realm: Check = (value) =>
-  (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) && !/["\\]/.test(value)) || 'must be printable ASCII without quotes and backslashes'
-const booleanOrCallback: Check = (value) =>
-  ['boolean', 'function'].includes(typeof value) || 'must be a boolean or a function'
-const config: Check = (value) => {
-  if (!isPlainObject(value)) return 'must be an object'
-  const wrong = Object.entries(value).find(([key, setting]) => !CONFIG_NAME.test(key) || typeof setting !== 'string' || setting.includes('\0'))
-  return wrong === undefined || `must map git config names to strings, '${wrong[0]}' does not`
-}
-
-/** Every option and its check; a nested table for a nested object. */
-interface Checks { [name: string]: Check | Checks }
-
-/** False, or an object of its own checks. */
-function offOr (checks: Checks): Check {
-  return (value) => {
-    if (value === false) return true
-    check(value, checks, 'cache.answers')
-    return true
-  }
-}
-
-const CHECKS: Checks = {
-  prefix: (value) => typeof value === 'string' || 'must be a string',
-  root: text,
-  resolve: callback,
-  publicRead: boolean,
-  publicWrite: boolean,
-  realm,
-  accessFile: text,
-  authenticate: callback,
-  authorize: callback,
-  services: { uploadPack: boolean, receivePack: boolean, uploadArchive: boolean, dumb: boolean },
-  exportAll: boolean,
-  createOnPush: booleanOrCallback,
-  namespace: callback,
-  environment: callback,
-  git: { path: text, config },
-  spawner: { processes },
-  cache: { answers: offOr({ maxBytes: bytes }) },
-  limits: { idleTimeout: duration, closeGrace: duration }
-}
-
-/** Options that Fastify's own `register` reads and passes on. */
-const OF_REGISTER = ['logLevel', 'logSerializers']
 
 /**
  * Checks the options and fills in the defaults.
@@ -164,7 +136,7 @@ const OF_REGISTER = ['logLevel', 'logSerializers']
  * @throws InvalidOptionError that names the first wrong option.
  */
 export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
-  check(options, CHECKS, '')
+  checkOptions(options)
   if ((options.root === undefined) === (options.resolve === undefined)) {
     throw new InvalidOptionError('root', 'or \'resolve\' is required, and only one of them')
   }
@@ -181,34 +153,18 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
     exportAll: options.exportAll ?? true,
     git: { path: executable(options.git?.path ?? 'git'), config: options.git?.config ?? {} },
     spawner: { processes: options.spawner?.processes ?? 2 },
-    cache: { answers: options.cache?.answers === false ? false : { maxBytes: options.cache?.answers?.maxBytes ?? 64 * 1024 * 1024 } },
+    cache: {
+      answers: options.cache?.answers === false ? false : { maxBytes: options.cache?.answers?.maxBytes ?? 64 * 1024 * 1024 },
+      packs: options.cache?.packs === false ? false : { header: false, ...defined(options.cache?.packs) }
+    },
+    hooks: { partial: false, deadline: 60_000, ...defined(options.hooks) },
     limits: { idleTimeout: 300_000, closeGrace: 60_000, ...defined(options.limits) }
-  }
-}
-
-function check (values: unknown, checks: Checks, parent: string): void {
-  if (!isPlainObject(values)) throw new InvalidOptionError(parent, 'must be an object')
-  for (const [name, value] of Object.entries(values)) {
-    if (value === undefined || (parent === '' && OF_REGISTER.includes(name))) continue
-    const path = parent === '' ? name : `${parent}.${name}`
-    const rule = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (rule === undefined) throw new InvalidOptionError(path, 'is unknown')
-    if (typeof rule === 'object') {
-      check(value, rule, path)
-      continue
-    }
-    const verdict = rule(value)
-    if (verdict !== true) throw new InvalidOptionError(path, verdict)
   }
 }
 
 /** A bare name is looked up in PATH; a relative path means the folder that the server was started in. */
 function executable (path: string): string {
   return path.includes('/') ? resolve(path) : path
-}
-
-function isPlainObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function defined<T extends object> (values: T | undefined): Partial<T> {

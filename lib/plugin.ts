@@ -7,8 +7,13 @@ import { AnswerCache } from './answers/answer-cache.ts'
 import type { Context } from './context.ts'
 import { inheritedEnvironment } from './git/environment.ts'
 import { openStarter } from './git/spawner.ts'
+import { callWithin, isHeard, tell } from './hook-runner.ts'
+import type { GitHttpHooks } from './hooks.ts'
 import { Operations } from './limits/operations.ts'
+import type { OperationRecord } from './limits/record.ts'
 import { resolveOptions, type GitHttpOptions } from './options.ts'
+import { PackCache } from './packs/pack-cache.ts'
+import { HookFolder } from './push/hook-folder.ts'
 import { createCreator } from './repository/create.ts'
 import { createLocate } from './repository/locate.ts'
 import { createReadRefs } from './repository/refs.ts'
@@ -50,7 +55,9 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   addFamilyConstraint(fastify)
   const starter = await openStarter(options.git.path, options.spawner.processes, fastify.log)
   const creator = createCreator(starter, env)
-  const operations = new Operations()
+  const packs = options.cache.packs === false ? null : new PackCache(options.cache.packs, fastify.log)
+  const operations = new Operations(({ record }) => finish(fastify, options.hooks, record))
+  let hookFolder: Promise<HookFolder> | undefined
 
   // preClose starts to drain, because onClose runs only after transfers in flight have ended. It does not wait: Fastify gives
   // these hooks no longer than its pluginTimeout (10 s). The server's own close waits for what the drain lets finish or ends.
@@ -58,7 +65,9 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   fastify.addHook('preClose', async () => { drained = operations.drain(options.limits.closeGrace) })
   fastify.addHook('onClose', async () => {
     await drained
+    await packs?.close()
     await creator.close()
+    await hookFolder?.then(async (folder) => await folder.close(), () => {})
     await starter.close()
   })
 
@@ -76,21 +85,34 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
         readConfig: createReadConfig(starter, options.git.config, env),
         readRefs: createReadRefs(),
         answers: options.cache.answers === false ? null : new AnswerCache(options.cache.answers.maxBytes),
+        packs,
         identify: await createIdentify(scope, authenticate),
         access: createAccess(options, accessFile),
         creator,
-        operations
+        operations,
+        hookFolder: async () => await (hookFolder ??= HookFolder.open().catch((error) => {
+          hookFolder = undefined
+          throw error
+        }))
       }
       registerRoutes(scope, context)
       registrationsOf(fastify).add(context)
     }, { prefix: options.prefix ?? '' })
   } catch (error) {
     // Nobody is obliged to close an application that never came to be.
+    await packs?.close()
     await starter.close()
     throw error
   }
 
   fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
+}
+
+/** Tells that an operation is over. Nobody waits for it, so an error of the hook only goes to the log. */
+function finish ({ log }: FastifyInstance, hooks: GitHttpHooks & { deadline: number }, record: OperationRecord): void {
+  if (!isHeard(hooks, 'onFinish')) return
+  callWithin(hooks.deadline, new AbortController().signal, async () => await tell(hooks, 'onFinish', record.summary()))
+    .catch((error) => log.error({ err: error.cause ?? error, hook: 'onFinish' }, 'a hook failed'))
 }
 
 /** Node's own deadline covers the whole request, body included: a push that takes longer is cut. */

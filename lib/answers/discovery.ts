@@ -1,7 +1,7 @@
 import { startFor, type Context } from '../context.ts'
 import type { GitExit } from '../git/exit.ts'
 import { encodePacket, FLUSH } from '../protocol/pkt-line.ts'
-import { completeRequest, parseLsRefs, requestKey, selectRefs } from '../protocol/ls-refs.ts'
+import { completeRequest, parseLsRefs, requestKey, selectRefs, type LsRefsRequest } from '../protocol/ls-refs.ts'
 import type { RepositoryConfig } from '../repository/settings.ts'
 import type { RefsState } from '../repository/refs.ts'
 import type { GitDirectory } from '../repository/git-directory.ts'
@@ -56,13 +56,17 @@ export async function rememberedAdvertisement (context: Context, question: Quest
 }
 
 /**
- * The answer to a whole `ls-refs` request, filtered from one complete listing per state. Null when `body` is none, or
- * holds what only git understands.
+ * The answer to a whole `ls-refs` request. Null when `body` is none, or holds what only git understands.
  */
 export async function rememberedLsRefs (context: Context, question: Question, body: Buffer, asker: Asker): Promise<Answer | null> {
-  const { repository, protocol, namespace } = question
   const request = parseLsRefs(body)
-  if (request === null || protocol !== 'version=2' || !isRememberable(context, question)) return null
+  return request === null || question.protocol !== 'version=2' ? null : await rememberedRefs(context, question, request, asker)
+}
+
+/** The answer to an `ls-refs` request, filtered from one complete listing per state; null when git has to be asked each time. */
+export async function rememberedRefs (context: Context, question: Question, request: LsRefsRequest, asker: Asker): Promise<Answer | null> {
+  const { repository, namespace } = question
+  if (!isRememberable(context, question)) return null
   const config = await context.readConfig(repository)
   const format = config.get('extensions.objectformat') ?? undefined
   const unborn = config.get('lsrefs.unborn') !== 'ignore'
@@ -75,7 +79,7 @@ export async function rememberedLsRefs (context: Context, question: Question, bo
   return await answers?.get(`ls-refs ${requestKey(request)} ${state}`, asker, async (abandoned): Promise<Made> => {
     const complete = await answers.get(`ls-refs ${state}`, { left: abandoned }, async (signal) => {
       const quiet = refs.isQuiet()
-      const git = await startFor(context, repository, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment(question))
+      const git = await startFor(context, repository, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment({ ...question, protocol: 'version=2' }))
       return whenQuiet(quiet, await collectAnswer(git, { input: completeRequest(format, unborn), prefix: null, signal, onFailure: asker.onFailure }))
     })
     return complete === null ? { bytes: null, keep: false } : { bytes: await selectRefs(complete.bytes, request), keep: complete.keep }
@@ -107,7 +111,7 @@ function isRememberable ({ answers }: Context, { hasOwnEnvironment, protocol }: 
 }
 
 /** Nothing of the user is in it: the answer is for everybody who may ask. */
-function discoveryEnvironment ({ protocol, namespace }: Question): Record<string, string> {
+export function discoveryEnvironment ({ protocol, namespace }: Pick<Question, 'protocol' | 'namespace'>): Record<string, string> {
   return {
     ...(protocol === undefined ? {} : { GIT_PROTOCOL: protocol }),
     ...(namespace === undefined ? {} : { GIT_NAMESPACE: namespace })

@@ -14,6 +14,7 @@ export interface LsRefsRequest {
 /** Refs looked at before the event loop gets a turn. */
 const SLICE = 2_000
 const DELIMITER = 1
+const FIRST_LINE = encodePacket('command=ls-refs\n')
 
 /**
  * Reads a whole `ls-refs` request. Null for anything that is not exactly one, or holds what is not known here: only git
@@ -43,6 +44,12 @@ export function parseLsRefs (body: Buffer): LsRefsRequest | null {
     offset += length
   }
   return null
+}
+
+/** False when no continuation of `bytes` is an `ls-refs` request. */
+export function couldBeLsRefs (bytes: Buffer): boolean {
+  const packets = [FIRST_LINE, encodePacket(FIRST_LINE.subarray(HEADER_LENGTH, -1))]
+  return packets.some((packet) => packet.subarray(0, bytes.length).equals(bytes.subarray(0, packet.length)))
 }
 
 function readCapability (line: string, request: LsRefsRequest): boolean {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { LRUCache } from 'lru-cache'
@@ -22,6 +23,8 @@ export const NO_SETTINGS: RepositorySettings = { uploadPack: undefined, receiveP
 /** What git's configuration says about a repository; a new object as soon as any file behind it changed. */
 export interface RepositoryConfig {
   settings: RepositorySettings
+  /** The same for the same settings in the same order, in every process: hexadecimal. */
+  digest: string
   /** The last value of a lower-case key; null for a key without a value, undefined when it is not set. */
   get (key: string): string | null | undefined
 }
@@ -124,6 +127,7 @@ function configOf (entries: ConfigEntry[]): RepositoryConfig {
       uploadArchive: boolean('http.uploadarchive'),
       getAnyFile: boolean('http.getanyfile')
     },
+    digest: createHash('sha256').update(JSON.stringify(entries.map(({ key, value }) => [key, value]))).digest('hex'),
     get: (key) => values.get(key)
   }
 }

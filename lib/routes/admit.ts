@@ -3,6 +3,7 @@ import type { Question } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { InternalError, isOurs } from '../errors.ts'
 import { requestEnvironment } from '../git/environment.ts'
+import type { Operation } from '../limits/operations.ts'
 import type { GitOperation, Service } from '../operation.ts'
 import { cleanProtocol, protocolVersion } from '../protocol/capabilities.ts'
 import { real, type GitDirectory } from '../repository/git-directory.ts'
@@ -32,7 +33,7 @@ export interface Admitted extends Question {
  * The way of every request, of every family and method: find the repository, find out who asks, decide. What
  * is learned about the repository on the way shows in no answer before the decision.
  */
-export async function admit (context: Context, request: FastifyRequest, reply: FastifyReply, wanted: Wanted): Promise<Admitted> {
+export async function admit (context: Context, { record }: Operation, request: FastifyRequest, reply: FastifyReply, wanted: Wanted): Promise<Admitted> {
   const { access, options } = context
   const located = await hostCall(() => context.locate(wanted.path, request))
   const protocol = cleanProtocol(request.headers['git-protocol'])
@@ -45,12 +46,14 @@ export async function admit (context: Context, request: FastifyRequest, reply: F
     user: await context.identify(request, reply),
     protocol: protocolVersion(protocol)
   }
+  record.operation = operation
   const existing = located.repository
   if (existing !== null) operation.user = await access.decide(operation, request, async () => (await context.readConfig(existing)).settings)
   const repository = existing ?? await vacancy(context, request, operation, located, wanted)
   const namespace = await hostCall(() => cleanNamespace(options.namespace?.(operation, request)))
   const computed = requestEnvironment({ user: operation.user, address: request.ip, protocol, namespace })
   const added = await hostCall(() => options.environment?.(operation, request))
+  record.admit(operation)
   return {
     operation,
     repository,

@@ -15,7 +15,7 @@ const HEAD_LIMIT = 16_384
 
 /** GET info/refs without a service: every ref, computed, so that `git update-server-info` never has to run. */
 export async function dumbInfoRefs (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const admitted = await admitDumb(context, request, reply, 'info-refs')
+  const admitted = await admitDumb(context, operation, request, reply, 'info-refs')
   neverCache(reply, admitted.private)
   reply.header('content-type', 'text/plain')
   if (request.method === 'HEAD') return reply.send()
@@ -24,7 +24,6 @@ export async function dumbInfoRefs (context: Context, operation: Operation, requ
     admitted,
     args: [`--git-dir=${admitted.repository.directory}`, 'show-ref', '--dereference'],
     body: null,
-    gzip: false,
     prefix: null,
     emptyExit: 1
   })
@@ -35,8 +34,8 @@ export async function dumbInfoRefs (context: Context, operation: Operation, requ
  * GET HEAD as http-backend.c's get_head() computes it: the file itself would be wrong for a reftable repository and
  * for a namespace. Empty while the branch is unborn.
  */
-export async function head (context: Context, _operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const admitted = await admitDumb(context, request, reply, 'head')
+export async function head (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const admitted = await admitDumb(context, operation, request, reply, 'head')
   if (admitted.private) neverCache(reply, true)
   return reply.header('content-type', 'text/plain').send(await resolveHead(context, admitted))
 }
@@ -53,6 +52,6 @@ async function resolveHead (context: Context, { repository, environment, namespa
   return target === name ? `${id}\n` : `ref: ${target.slice(prefix.length)}\n`
 }
 
-async function admitDumb (context: Context, request: FastifyRequest, reply: FastifyReply, family: Family): Promise<Admitted> {
-  return await admit(context, request, reply, { path: targetOf(request, family).repository, service: 'dumb', phase: 'file' })
+async function admitDumb (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply, family: Family): Promise<Admitted> {
+  return await admit(context, operation, request, reply, { path: targetOf(request, family).repository, service: 'dumb', phase: 'file' })
 }

@@ -17,7 +17,7 @@ export async function infoRefs (context: Context, operation: Operation, request:
   const path = targetOf(request, 'info-refs').repository
   const service = askedService(request)
   if (service === null) return await dumbInfoRefs(context, operation, request, reply)
-  const admitted = await admit(context, request, reply, { path, service, phase: 'advertise' })
+  const admitted = await admit(context, operation, request, reply, { path, service, phase: 'advertise' })
   neverCache(reply, admitted.private)
   reply.header('content-type', `application/x-git-${service}-advertisement`)
   if (request.method === 'HEAD') return reply.send()
@@ -28,7 +28,6 @@ export async function infoRefs (context: Context, operation: Operation, request:
     admitted,
     args: advertise(service, admitted.repository.directory),
     body: null,
-    gzip: false,
     prefix: namesService(service, admitted.protocol) ? announcement(service) : null
   }))
 }

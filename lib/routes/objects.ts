@@ -14,9 +14,9 @@ import { cacheForever, neverCache } from './headers.ts'
 const READ_SIZE = 256 * 1024
 
 /** GET objects/...: the files that dumb clients walk (http-protocol(5), "Dumb Clients"), with Range so that git can resume a pack. */
-export async function objects (context: Context, _operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+export async function objects (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const { repository: path, name } = targetOf(request, 'objects')
-  const admitted = await admit(context, request, reply, { path, service: 'dumb', phase: 'file' })
+  const admitted = await admit(context, operation, request, reply, { path, service: 'dumb', phase: 'file' })
   const folder = join(admitted.repository.common, 'objects')
   if (name === 'info/packs') {
     neverCache(reply, admitted.private)

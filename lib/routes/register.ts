@@ -1,7 +1,9 @@
+import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Context } from '../context.ts'
 import { InternalError, isOurs, MethodNotAllowedError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
+import { OperationRecord } from '../limits/record.ts'
 import { head } from './dumb-refs.ts'
 import { CONSTRAINT, type Family } from './families.ts'
 import { infoRefs } from './info-refs.ts'
@@ -37,10 +39,16 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
       ...route,
       method: methods,
       handler: async (request, reply) => {
+        const record = new OperationRecord(request.id, reply.raw)
+        const operation = context.operations.begin(reply.raw, record)
+        record.count((request.body ?? request.raw) as Readable)
         try {
-          return await handler(context, context.operations.begin(reply.raw), request, reply)
+          return await handler(context, operation, request, reply)
         } catch (error) {
+          record.fail(error)
           throw ownError(error)
+        } finally {
+          operation.handled()
         }
       }
     })

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { pipeline, type Duplex, type Readable, type Transform } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Asker } from '../answers/discovery.ts'
 import { startFor, type Context } from '../context.ts'
@@ -6,10 +6,12 @@ import { IdleTimeoutError, isOurs } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
 import { feed } from '../git/feed.ts'
 import type { GitExit } from '../git/exit.ts'
+import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import { drain } from '../limits/drain.ts'
 import { IdleTimer } from '../limits/idle.ts'
 import type { Operation } from '../limits/operations.ts'
+import type { HookPoint } from '../push/hook-point.ts'
 import type { Admitted } from './admit.ts'
 
 /** One run of git for one request. */
@@ -18,13 +20,20 @@ export interface Run {
   admitted: Admitted
   /** git's subcommand and its arguments. */
   args: string[]
-  /** The request's body, or null when there is none. */
+  /** What git reads, or null when there is nothing. */
   body: Readable | null
-  gzip: boolean
+  /** What git reads in front of it. */
+  head?: Buffer
+  /** The body's chunks belong to nobody else. Default true. */
+  owned?: boolean
   /** Goes out before git's first byte. */
   prefix: Buffer | null
   /** An exit code besides 0 that means "nothing to say" when there is no output. */
   emptyExit?: number
+  /** What git's hooks are asked through. */
+  point?: HookPoint | null
+  /** What the answer goes through. */
+  stages?: Transform[]
 }
 
 /**
@@ -34,32 +43,54 @@ export interface Run {
  *
  * @throws GitUnavailableError, GitFailedError, BadEncodingError, IdleTimeoutError
  */
-export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<ServiceAnswer> {
-  const { repository, environment, operation: { access } } = run.admitted
+export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<Readable> {
+  const { admitted: { environment, operation: { access } }, operation, point = null } = run
   const write = access === 'write'
-  const git = await startFor(context, repository, run.args, environment, { write, input: run.body !== null })
+  const git = await startGit(context, run, { ...environment, ...point?.env }, write)
+  point?.attach(git)
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
   const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch })
   // Whoever waits for the answer hears of an error; without this one, an error after the client left would be nobody's.
-  answer.on('error', () => {})
+  answer.on('error', (error) => operation.record.fail(error))
 
-  let ending: Promise<void> | undefined
+  let ending: Promise<unknown> | undefined
   const end = async (reason: Error): Promise<void> => {
     idle.stop()
     // A client that left is no error to log.
     answer.destroy(isOurs(reason) ? reason : undefined)
-    await (ending ??= endGit(git, { write }))
+    await (ending ??= Promise.all([endGit(git, { write }), point?.close()]))
   }
   git.exited.then((exit) => {
+    operation.record.exitCode = exit.code
     if (exit.code !== run.emptyExit && ending === undefined) logExit(request, run.admitted, exit)
   })
 
   const { body } = run
+  if (run.head !== undefined) git.stdin.write(run.head)
   if (body === null) git.stdin.end()
-  else feed(body, run.gzip, git.stdin, idle.touch).then(() => drain(body), (error) => answer.destroy(error))
-  run.operation.own(end)
+  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true }).then(() => drain(body), (error) => answer.destroy(error))
+  operation.own(end)
   await answer.started()
-  return answer
+  operation.record.answer()
+  const stages = stagesOf(context, request, run)
+  operation.record.sent = () => answer.bytes
+  if (stages.length === 0) return answer
+  return pipeline([answer, ...stages], () => {}) as unknown as Readable
+}
+
+async function startGit (context: Context, { admitted, args, body, point }: Run, env: Record<string, string>, write: boolean): Promise<GitProcess> {
+  try {
+    return await startFor(context, admitted.repository, args, env, { write, input: body !== null, hookFolder: point?.hookFolder })
+  } catch (error) {
+    await point?.close()
+    throw error
+  }
+}
+
+/** What the answer goes through, the host's own stage last. */
+function stagesOf ({ options: { hooks } }: Context, request: FastifyRequest, { admitted: { operation }, stages = [] }: Run): Duplex[] {
+  const own = operation.phase === 'exchange' ? hooks.transformResponse?.(operation, request) : null
+  return own == null ? stages : [...stages, own]
 }
 
 /** Logs how a git ended, unless it ended well. */

@@ -1,14 +1,31 @@
 import type { Mark, Spec } from 'vega'
-import type { WorkloadSummary } from './discovery-report.ts'
 import type { Peer } from './peers/peer.ts'
 
-/** What the drawing uses of results/discovery.json. */
-export interface Result {
-  machine: Record<string, string | number>
-  programs: Record<string, string>
-  settings: { rounds: number, secondsPerMeasurement: number }
-  peers: Record<string, { title: string, role: Peer['role'] }>
-  workloads: WorkloadSummary[]
+/** What is drawn, whichever benchmark it comes from. */
+export interface Chart {
+  title: string
+  /** Machine, programs, rounds. */
+  note: string
+  panels: Panel[]
+}
+
+export interface Panel {
+  title: string
+  note: string
+  /** What the figures in the last column are. */
+  ratioNote: string
+  rows: Row[]
+  scale: 'log' | 'linear'
+  domain: [number, number]
+  ticks: number[]
+  format (value: number): string
+}
+
+export interface Row {
+  title: string
+  bars: Array<{ label: string, role: Peer['role'], value: number }>
+  /** Beside the bars. The first one is drawn large. */
+  ratios: Array<{ text: string, target: string | null, failed: boolean }>
 }
 
 const INK = '#1f2328'
@@ -24,29 +41,17 @@ const WIDTH = LABELS + BARS + RATIO
 const BAR = 13
 const GAP = 14
 
-interface Panel {
-  title: string
-  note: string
-  workloads: WorkloadSummary[]
-  scale: 'log' | 'linear'
-  domain: [number, number]
-  ticks: number[]
-  format (value: number): string
-}
-
-export function drawing (result: Result): Spec {
-  const { machine, programs, settings, workloads } = result
+export function drawing ({ title, note, panels }: Chart): Spec {
   const marks: Mark[] = []
   const scales: NonNullable<Spec['scales']> = []
   let y = 34
-  marks.push(text('Learning the refs: fastify-git-http and three servers with git-http-backend', 0, y - 12, { size: 18, weight: 'bold' }))
-  marks.push(text(`${machine['cores']} cores of ${String(machine['cpu']).replaceAll(/\((R|TM)\)/g, '')}, Node ${machine['node']}, ${machine['git']}, ${programs['nginx']}, ${(programs['apache'] ?? '').replace(/ \(.*/, '')}; ` +
-    `median of ${settings.rounds} round${settings.rounds === 1 ? '' : 's'}, ${machine['date']}`, 0, y + 8, { fill: QUIET }))
+  marks.push(text(title, 0, y - 12, { size: 18, weight: 'bold' }))
+  marks.push(text(note, 0, y + 8, { fill: QUIET }))
   y += 42
-  for (const [index, panel] of panels(workloads).entries()) {
+  for (const [index, panel] of panels.entries()) {
     const name = `x${index}`
     scales.push({ name, type: panel.scale, domain: panel.domain, range: [LABELS, LABELS + BARS - 110], clamp: true })
-    y = drawPanel(marks, panel, name, result, y) + 34
+    y = drawPanel(marks, panel, name, y) + 34
   }
   return {
     $schema: 'https://vega.github.io/schema/vega/v6.json',
@@ -60,54 +65,61 @@ export function drawing (result: Result): Spec {
   }
 }
 
-function panels (workloads: WorkloadSummary[]): Panel[] {
-  const throughput = workloads.filter(({ unit }) => unit === 'requests/s')
-  const clients = workloads.filter(({ name }) => name.startsWith('git-'))
-  const latency = workloads.filter(({ name }) => name === 'latency')
-  const rate = { scale: 'log' as const, domain: [1, 100_000] as [number, number], ticks: [1, 10, 100, 1000, 10_000, 100_000], format: (value: number) => value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2) }
-  const all: Panel[] = [
-    { ...rate, title: 'Nothing has changed: requests per second', note: 'more is better; logarithmic', workloads: throughput.filter(({ settings }) => settings['stateChangesBeforeEachRequest'] === false) },
-    { ...rate, title: 'A ref changes before every request: requests per second', note: 'more is better; logarithmic', workloads: throughput.filter(({ settings }) => settings['stateChangesBeforeEachRequest'] === true) },
-    { title: 'The git command: wall time', note: 'less is better', workloads: clients, scale: 'linear', ...linear(clients), format: milliseconds },
-    { title: 'While 16 clones run: latency of the slowest hundredth', note: 'less is better', workloads: latency, scale: 'linear', ...linear(latency), format: milliseconds }
-  ]
-  return all.filter(({ workloads }) => workloads.length > 0)
+/** A logarithmic scale for requests per second. */
+export const RATE: Pick<Panel, 'scale' | 'domain' | 'ticks' | 'format'> = {
+  scale: 'log',
+  domain: [1, 100_000],
+  ticks: [1, 10, 100, 1000, 10_000, 100_000],
+  format: (value) => value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2)
 }
 
-const milliseconds = (value: number): string => `${value >= 100 ? Math.round(value) : value.toPrecision(3)} ms`
-
 /** From zero to the longest bar, in four or five round steps. */
-function linear (workloads: WorkloadSummary[]): { domain: [number, number], ticks: number[] } {
-  const longest = Math.max(...workloads.flatMap(({ peers }) => Object.values(peers).map(({ median }) => median)), 1)
+export function linear (values: number[]): Pick<Panel, 'scale' | 'domain' | 'ticks'> {
+  const longest = Math.max(...values, 1)
   const power = 10 ** Math.floor(Math.log10(longest / 4))
   const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= longest / 5) ?? 10)
   const end = Math.ceil(longest / step)
-  return { domain: [0, end * step], ticks: Array.from({ length: end + 1 }, (_, index) => index * step) }
+  return { scale: 'linear', domain: [0, end * step], ticks: Array.from({ length: end + 1 }, (_, index) => index * step) }
+}
+
+export function subtitle (machine: Record<string, string | number>, programs: Record<string, string>, rounds: number): string {
+  return `${machine['cores']} cores of ${String(machine['cpu']).replaceAll(/\((R|TM)\)/g, '')}, Node ${machine['node']}, ${machine['git']}, ${programs['nginx']}, ${(programs['apache'] ?? '').replace(/ \(.*/, '')}; ` +
+    `median of ${rounds} round${rounds === 1 ? '' : 's'}, ${machine['date']}`
+}
+
+export function ratioText (value: number): string {
+  return `${value >= 10 ? Math.round(value) : value.toPrecision(2)} ×`
+}
+
+export function targetText (target: string): string {
+  return `target ${target.replace('>=', '≥').replace('<=', '≤')}`
+}
+
+/** A contestant's name beside its bar. */
+export function labelOf (name: string): string {
+  return { ours: 'fastify-git-http', static: 'nginx, static file' }[name] ?? name
 }
 
 /** The panel's lower edge. */
-function drawPanel (marks: Mark[], panel: Panel, scale: string, { peers }: Result, top: number): number {
+function drawPanel (marks: Mark[], panel: Panel, scale: string, top: number): number {
   marks.push(text(panel.title, 0, top, { size: 14, weight: 'bold' }))
   marks.push(text(panel.note, 0, top + 16, { fill: QUIET }))
-  marks.push(text('to the fastest with git-http-backend', WIDTH, top, { fill: QUIET, align: 'right', size: 11 }))
+  marks.push(text(panel.ratioNote, WIDTH, top, { fill: QUIET, align: 'right', size: 11 }))
   const first = top + 16
-  const bottom = panel.workloads.reduce((sum, { peers }) => sum + Object.keys(peers).length * BAR + GAP, first)
+  const bottom = panel.rows.reduce((sum, { bars }) => sum + bars.length * BAR + GAP, first)
   for (const tick of panel.ticks) {
     marks.push({ type: 'rule', encode: { enter: { x: { scale, value: tick }, y: { value: first }, y2: { value: bottom }, stroke: { value: LINE } } } })
     marks.push(text(tick.toLocaleString('en'), { scale, value: tick }, bottom + 12, { fill: QUIET, align: 'center', size: 11 }))
   }
   let y = first + GAP / 2
-  for (const workload of panel.workloads) {
-    const entries = Object.entries(workload.peers)
-    const middle = y + entries.length * BAR / 2
-    marks.push(text(workload.title, LABELS - 12, middle + 4, { align: 'right' }))
-    drawRatio(marks, workload, middle)
-    for (const [name, { median }] of entries) {
-      const role = peers[name]?.role ?? 'cgi'
+  for (const row of panel.rows) {
+    const middle = y + row.bars.length * BAR / 2
+    marks.push(text(row.title, LABELS - 12, middle + 4, { align: 'right' }))
+    drawRatios(marks, row, middle)
+    for (const { label, role, value } of row.bars) {
       const start = panel.scale === 'log' ? panel.domain[0] : 0
-      marks.push({ type: 'rect', encode: { enter: { x: { scale, value: start }, x2: { scale, value: median }, y: { value: y + 1 }, height: { value: BAR - 2 }, fill: { value: FILL[role] } } } })
-      const label = `${name === 'ours' ? 'fastify-git-http' : name === 'static' ? 'nginx, static file' : name} ${panel.format(median)}`
-      marks.push(text(label, { scale, value: median, offset: 5 }, y + BAR - 3, { size: 11, weight: role === 'ours' ? 'bold' : 'normal', fill: role === 'ours' ? INK : QUIET }))
+      marks.push({ type: 'rect', encode: { enter: { x: { scale, value: start }, x2: { scale, value }, y: { value: y + 1 }, height: { value: BAR - 2 }, fill: { value: FILL[role] } } } })
+      marks.push(text(`${label} ${panel.format(value)}`, { scale, value, offset: 5 }, y + BAR - 3, { size: 11, weight: role === 'ours' ? 'bold' : 'normal', fill: role === 'ours' ? INK : QUIET }))
       y += BAR
     }
     y += GAP
@@ -115,11 +127,15 @@ function drawPanel (marks: Mark[], panel: Panel, scale: string, { peers }: Resul
   return bottom + 16
 }
 
-function drawRatio (marks: Mark[], { ratio, target, met, valid }: WorkloadSummary, middle: number): void {
-  if (ratio === null) return
-  const fill = !valid || met === false ? '#d1242f' : '#0969da'
-  marks.push(text(valid ? `${ratio >= 10 ? Math.round(ratio) : ratio.toPrecision(2)} ×` : 'invalid', WIDTH, middle + (target === null ? 6 : 1), { align: 'right', size: 18, weight: 'bold', fill }))
-  if (target !== null) marks.push(text(`target ${target.replace('>=', '≥').replace('<=', '≤')}`, WIDTH, middle + 16, { align: 'right', size: 11, fill: QUIET }))
+function drawRatios (marks: Mark[], { ratios }: Row, middle: number): void {
+  const [first, ...others] = ratios
+  if (first === undefined) return
+  const top = middle - 8 * others.length
+  marks.push(text(first.text, WIDTH, top + (first.target === null ? 6 : 1), { align: 'right', size: 18, weight: 'bold', fill: first.failed ? '#d1242f' : '#0969da' }))
+  if (first.target !== null) marks.push(text(first.target, WIDTH, top + 16, { align: 'right', size: 11, fill: QUIET }))
+  for (const [index, { text: value, target, failed }] of others.entries()) {
+    marks.push(text(`${value}${target === null ? '' : `, ${target}`}`, WIDTH, top + 31 + 15 * index, { align: 'right', size: 11, fill: failed ? '#d1242f' : QUIET }))
+  }
 }
 
 type Position = number | { scale: string, value: number, offset?: number }

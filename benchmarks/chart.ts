@@ -1,7 +1,9 @@
-/** Draws results/discovery.svg from results/discovery.json: `npm run bench:charts` */
-import { readFileSync, writeFileSync } from 'node:fs'
+/** Draws the pictures of results/ from the figures beside them: `npm run bench:charts` */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { View, parse } from 'vega'
-import { drawing, type Result } from './chart-drawing.ts'
+import { discoveryChart, type DiscoveryResult } from './chart-discovery.ts'
+import { drawing, type Chart } from './chart-drawing.ts'
+import { packsChart, type PacksResult } from './chart-packs.ts'
 
 /** What each colour of the drawing is on a dark page. The drawing brings its own background, so that both always fit. */
 const DARK: Record<string, string> = {
@@ -16,10 +18,17 @@ const DARK: Record<string, string> = {
   '#d1242f': '#f85149'
 }
 
-const result = JSON.parse(readFileSync(new URL('results/discovery.json', import.meta.url), 'utf8')) as Result
-const view = new View(parse(drawing(result)), { renderer: 'none' })
-const svg = await view.toSVG()
 const rules = Object.entries(DARK).map(([light, dark]) => `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`)
 const style = `<style>@media (prefers-color-scheme:dark){${rules.join('')}}</style>`
-writeFileSync(new URL('results/discovery.svg', import.meta.url), `${svg.replace(/(<svg[^>]*>)/, `$1${style}`)}\n`)
-console.log('benchmarks/results/discovery.svg')
+
+async function draw<T> (name: string, chart: (result: T) => Chart): Promise<void> {
+  const source = new URL(`results/${name}.json`, import.meta.url)
+  if (!existsSync(source)) return
+  const view = new View(parse(drawing(chart(JSON.parse(readFileSync(source, 'utf8')) as T))), { renderer: 'none' })
+  const svg = await view.toSVG()
+  writeFileSync(new URL(`results/${name}.svg`, import.meta.url), `${svg.replace(/(<svg[^>]*>)/, `$1${style}`)}\n`)
+  console.log(`benchmarks/results/${name}.svg`)
+}
+
+await draw<DiscoveryResult>('discovery', discoveryChart)
+await draw<PacksResult>('packs', packsChart)

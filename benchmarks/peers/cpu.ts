@@ -43,6 +43,13 @@ export async function removeGroups (): Promise<void> {
   groups.clear()
 }
 
+/** The same for one peer. */
+export async function removeGroupOf (peer: Peer): Promise<void> {
+  const group = groups.get(peer)
+  groups.delete(peer)
+  if (group !== undefined) await removeGroup(group)
+}
+
 async function removeGroup (group: string): Promise<void> {
   for (let attempt = 1; existsSync(group); attempt++) {
     try {

@@ -50,6 +50,12 @@ export async function stopAll (): Promise<void> {
   await Promise.all([...running].map(stop))
 }
 
+/** Ends one server, and everything that it started. */
+export async function stopDaemon (pid: number): Promise<void> {
+  const child = [...running].find((each) => each.pid === pid)
+  if (child !== undefined) await stop(child)
+}
+
 async function stop (child: ChildProcess): Promise<void> {
   running.delete(child)
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { findProgram, freePort, startDaemon } from './daemon.ts'
 import { Absent, type Peer, type Site } from './peer.ts'
@@ -38,16 +38,17 @@ export async function startNodeCgi (site: Site): Promise<Peer> {
   return { name: 'node', title: 'plain Node + git-http-backend', port, pids: [server.pid], role: 'cgi', countsChildren: true }
 }
 
-export async function startOurs (site: Site): Promise<Peer> {
+export async function startOurs (site: Site, options: object = {}): Promise<Peer> {
   const port = await freePort()
-  const server = await startDaemon(process.execPath, [...site.compiled.args('ours-server'), String(port), site.root], site.env, port)
+  const server = await startDaemon(process.execPath, [...site.compiled.args('ours-server'), String(port), site.root, JSON.stringify(options)], site.env, port)
   return { name: 'ours', title: 'fastify-git-http', port, pids: [server.pid], role: 'ours', countsChildren: true }
 }
 
 /** One answer for the ceiling: the request that it belongs to, and its bytes, compressed as well where that helps. */
 export interface StaticAnswer {
   key: string
-  bytes: Buffer
+  /** Or the path of a file that has them, and that is moved. */
+  bytes: Buffer | string
   gzip: Buffer | null
 }
 
@@ -56,7 +57,8 @@ export async function startStatic (site: Site, answers: StaticAnswer[]): Promise
   const { folder, port } = await configure('nginx-static.conf', site, asRoot ? 'user root;' : '')
   await mkdir(join(folder, 'answers'))
   for (const [index, { bytes, gzip }] of answers.entries()) {
-    await writeFile(join(folder, 'answers', `${index}`), bytes)
+    const file = join(folder, 'answers', `${index}`)
+    await (typeof bytes === 'string' ? rename(bytes, file) : writeFile(file, bytes))
     if (gzip !== null) await writeFile(join(folder, 'answers', `${index}.gz`), gzip)
   }
   await writeFile(join(folder, 'answers.map'), answers.map(({ key }, index) => `${JSON.stringify(key)} ${index};\n`).join(''))

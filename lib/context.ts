@@ -4,6 +4,7 @@ import type { AnswerCache } from './answers/answer-cache.ts'
 import { gitOptions } from './git/environment.ts'
 import type { GitProcess } from './git/git-process.ts'
 import type { Starter } from './git/starter.ts'
+import type { Admission, SlotAsker } from './limits/admission.ts'
 import type { Operations } from './limits/operations.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { PackCache } from './packs/pack-cache.ts'
@@ -30,6 +31,7 @@ export interface Context {
   identify: Identify
   access: Access
   creator: Creator
+  admission: Admission
   operations: Operations
   /** Where git finds our hooks; made when it is needed first. */
   hookFolder: () => Promise<HookFolder>
@@ -49,4 +51,25 @@ export interface StartFor {
 export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, { write, input, hookFolder }: StartFor = {}): Promise<GitProcess> {
   const { git } = context.options
   return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input, hookFolder })
+}
+
+/** Who a git runs for. */
+export type Beneficiary = Pick<SlotAsker, 'user' | 'address'>
+
+/**
+ * {@link startFor} when it is its turn. Not for a git that a hook starts: its push holds a slot already, and all pushes would
+ * wait for each other.
+ *
+ * @throws BusyError, ClosingError, or the reason of `left`; GitUnavailableError.
+ */
+export async function startInTurn (context: Context, repository: GitDirectory, asker: Beneficiary & Pick<SlotAsker, 'left'>, args: string[], env: Record<string, string>, options?: StartFor): Promise<GitProcess> {
+  const slot = await context.admission.acquire({ ...asker, repository: repository.directory })
+  try {
+    const git = await startFor(context, repository, args, env, options)
+    git.exited.then(() => slot.release())
+    return git
+  } catch (error) {
+    slot.release()
+    throw error
+  }
 }

@@ -85,7 +85,7 @@ export const RangeNotSatisfiableError: GitHttpError<'FST_GIT_RANGE'> =
 export const GitUnavailableError: GitHttpError<'FST_GIT_UNAVAILABLE'> =
   define('FST_GIT_UNAVAILABLE', 'The server cannot start git now, try again', 503)
 
-/** Too many passwords wait to be checked; sent with Retry-After. */
+/** Too many requests wait for a git, or too many passwords to be checked; sent with Retry-After. */
 export const BusyError: GitHttpError<'FST_GIT_BUSY'> =
   define('FST_GIT_BUSY', 'The server is busy, try again', 503)
 

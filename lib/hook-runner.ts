@@ -1,7 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { HookTimeoutError, InternalError, isOurs } from './errors.ts'
 import type { GitHttpHooks } from './hooks.ts'
+import type { Operation } from './limits/operations.ts'
 import type { Awaitable } from './operation.ts'
 
 /** The hooks that are called with one payload. */
@@ -46,6 +47,16 @@ export async function callWithin (deadline: number, left: AbortSignal, call: (si
     clearTimeout(timer)
     left.removeEventListener('abort', leave)
   }
+}
+
+/** What the user reads in place of an answer when onPush or onFetch failed. A hook that was aborted did not fail: whoever aborted it says why. */
+export function hookFailure (error: unknown, { id, log }: FastifyRequest, { over, record }: Operation): string {
+  if (over.aborted) {
+    record.fail(over.reason, { inBand: true })
+    return (over.reason as Error).message
+  }
+  record.fail(error, { inBand: true })
+  return publicReason(error, id, log)
 }
 
 /** What the user may read of an error that a hook threw; everything else goes to the log. */

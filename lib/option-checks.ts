@@ -14,6 +14,7 @@ const bytes: Check = (value) => (Number.isSafeInteger(value) && value as number 
 const processes: Check = (value) =>
   (Number.isInteger(value) && value as number >= 0 && value as number <= 64) || 'must be a whole number from 0 to 64'
 const count: Check = (value) => (Number.isSafeInteger(value) && value as number >= 0) || 'must be a whole number from 0'
+const positive: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number from 1'
 const store: Check = (value) =>
   (isObject(value) && ['get', 'put'].every((name) => typeof value[name] === 'function')) || 'must have the functions get and put'
 const realm: Check = (value) =>
@@ -70,7 +71,17 @@ const CHECKS: Checks = {
     partial: boolean,
     deadline: duration
   },
-  limits: { idleTimeout: duration, closeGrace: duration }
+  limits: {
+    idleTimeout: duration,
+    closeGrace: duration,
+    maxConcurrent: positive,
+    maxPerRepository: positive,
+    maxPerUser: positive,
+    maxQueued: count,
+    queueTimeout: duration,
+    maxPushBytes: bytes,
+    maxNegotiationBytes: bytes
+  }
 }
 
 /** Options that Fastify's own `register` reads and passes on. */

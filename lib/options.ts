@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import { InvalidOptionError } from './errors.ts'
@@ -112,9 +113,25 @@ export interface GitHttpServices {
 export interface GitHttpLimits {
   /** Milliseconds without a byte in either direction before a transfer is ended. Default 300,000. */
   idleTimeout?: number
+  /** git processes at once, for everybody. What is remembered needs none. Default twice the processor's cores, and at least 16. */
+  maxConcurrent?: number
+  /** Of these, for one repository. Default three quarters. */
+  maxPerRepository?: number
+  /** Of these, for one user, or one address of anonymous clients. Default three quarters. */
+  maxPerUser?: number
+  /** Requests that wait for a git. Default 1,000. */
+  maxQueued?: number
+  /** Milliseconds that one waits before it is told that the server is busy. Default 30,000. */
+  queueTimeout?: number
+  /** Longest push, in bytes of its pack. Default: none. */
+  maxPushBytes?: number
+  /** Longest fetch request, unpacked, in bytes. Default 10,485,760 (10 MiB). */
+  maxNegotiationBytes?: number
   /** Milliseconds that `app.close()` waits for transfers in flight before it ends them. Default 60,000. */
   closeGrace?: number
 }
+
+export type ResolvedLimits = Required<GitHttpLimits>
 
 /** The options with every default filled in. */
 export interface ResolvedOptions extends GitHttpOptions {
@@ -127,7 +144,7 @@ export interface ResolvedOptions extends GitHttpOptions {
   spawner: { processes: number }
   cache: { answers: false | { maxBytes: number }, packs: false | (GitHttpPackCache & { header: boolean }) }
   hooks: GitHttpHooks & { partial: boolean, deadline: number }
-  limits: Required<GitHttpLimits>
+  limits: ResolvedLimits
 }
 
 /**
@@ -158,7 +175,25 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
       packs: options.cache?.packs === false ? false : { header: false, ...defined(options.cache?.packs) }
     },
     hooks: { partial: false, deadline: 60_000, ...defined(options.hooks) },
-    limits: { idleTimeout: 300_000, closeGrace: 60_000, ...defined(options.limits) }
+    limits: resolveLimits(defined(options.limits))
+  }
+}
+
+function resolveLimits (limits: GitHttpLimits): ResolvedLimits {
+  // More than the cores: a push holds its place for as long as its client takes to send it.
+  const { maxConcurrent = Math.max(16, 2 * availableParallelism()) } = limits
+  const share = Math.max(1, Math.floor(maxConcurrent * 3 / 4))
+  return {
+    idleTimeout: 300_000,
+    closeGrace: 60_000,
+    maxPerRepository: share,
+    maxPerUser: share,
+    maxQueued: 1_000,
+    queueTimeout: 30_000,
+    maxPushBytes: Infinity,
+    maxNegotiationBytes: 10 * 1024 * 1024,
+    ...limits,
+    maxConcurrent
   }
 }
 

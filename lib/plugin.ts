@@ -9,6 +9,7 @@ import { inheritedEnvironment } from './git/environment.ts'
 import { openStarter } from './git/spawner.ts'
 import { callWithin, isHeard, tell } from './hook-runner.ts'
 import type { GitHttpHooks } from './hooks.ts'
+import { Admission } from './limits/admission.ts'
 import { Operations } from './limits/operations.ts'
 import type { OperationRecord } from './limits/record.ts'
 import { resolveOptions, type GitHttpOptions } from './options.ts'
@@ -56,6 +57,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   const starter = await openStarter(options.git.path, options.spawner.processes, fastify.log)
   const creator = createCreator(starter, env)
   const packs = options.cache.packs === false ? null : new PackCache(options.cache.packs, fastify.log)
+  const admission = new Admission(options.limits)
   const operations = new Operations(({ record }) => finish(fastify, options.hooks, record))
   let hookFolder: Promise<HookFolder> | undefined
 
@@ -65,6 +67,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   fastify.addHook('preClose', async () => { drained = operations.drain(options.limits.closeGrace) })
   fastify.addHook('onClose', async () => {
     await drained
+    admission.close()
     await packs?.close()
     await creator.close()
     await hookFolder?.then(async (folder) => await folder.close(), () => {})
@@ -89,6 +92,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
         identify: await createIdentify(scope, authenticate),
         access: createAccess(options, accessFile),
         creator,
+        admission,
         operations,
         hookFolder: async () => await (hookFolder ??= HookFolder.open().catch((error) => {
           hookFolder = undefined

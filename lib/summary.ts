@@ -4,10 +4,10 @@ import type { PushCommand } from './protocol/push-head.ts'
 /**
  * How an operation ended.
  *
- * - `completed`: the whole answer went out.
- * - `refused`: by authorization, a limit, a hook, or because the request was wrong.
+ * - `completed`: the whole answer went out, and a push moved at least one ref.
+ * - `refused`: by authorization, a limit, a hook, git, or because the request was wrong.
  * - `client-gone`: the client left before the end.
- * - `timeout`: nothing moved for too long.
+ * - `timeout`: nothing moved, or a hook did not end, for too long.
  * - `git-failed`: git ended with an error.
  * - `unavailable`: git could not be started, or the server was busy or closing.
  * - `failed`: anything else; it is in the log.
@@ -27,7 +27,7 @@ export interface OperationSummary {
   code: string | null
   /** Bytes of the body that came, as they came. */
   bytesIn: number
-  /** Bytes of the body that went out, before compression by the host. */
+  /** Bytes of the body that went out, behind `transformResponse`, before compression by the host. */
   bytesOut: number
   /** Milliseconds. */
   durations: {
@@ -40,7 +40,7 @@ export interface OperationSummary {
   }
   /** Exit code of git; null when none ran for this operation, or a signal ended it. */
   exitCode: number | null
-  /** Refs that this push moved. */
+  /** Refs that this push moved, as git reported it, also to a client that had left. */
   refs: readonly PushCommand[]
   /** How a fetch was answered: see `cache.packs`. null for everything else. */
   cache: 'hit' | 'shared' | 'miss' | 'bypass' | null

@@ -1,4 +1,4 @@
-import { startFor, type Context } from '../context.ts'
+import { startInTurn, type Beneficiary, type Context } from '../context.ts'
 import type { GitExit } from '../git/exit.ts'
 import { encodePacket, FLUSH } from '../protocol/pkt-line.ts'
 import { completeRequest, parseLsRefs, requestKey, selectRefs, type LsRefsRequest } from '../protocol/ls-refs.ts'
@@ -19,7 +19,7 @@ export interface Question {
 }
 
 /** The one who asks, as far as it matters. */
-export interface Asker extends Waiting {
+export interface Asker extends Waiting, Beneficiary {
   /** Is told of a git that failed. */
   onFailure: (exit: GitExit) => void
 }
@@ -50,7 +50,7 @@ export async function rememberedAdvertisement (context: Context, question: Quest
   const prefix = namesService(service, protocol) ? announcement(service) : null
   return await context.answers?.get(`${service} ${protocol ?? ''} ${stateKey(config, refs, namespace)}`, asker, async (signal) => {
     const quiet = refs?.isQuiet() ?? true
-    const git = await startFor(context, repository, advertise(service, repository.directory), discoveryEnvironment(question), { input: false })
+    const git = await startInTurn(context, repository, { user: asker.user, address: asker.address, left: signal }, advertise(service, repository.directory), discoveryEnvironment(question), { input: false })
     return whenQuiet(quiet, await collectAnswer(git, { input: null, prefix, signal, onFailure: asker.onFailure }))
   }) ?? null
 }
@@ -79,7 +79,7 @@ export async function rememberedRefs (context: Context, question: Question, requ
   return await answers?.get(`ls-refs ${requestKey(request)} ${state}`, asker, async (abandoned): Promise<Made> => {
     const complete = await answers.get(`ls-refs ${state}`, { left: abandoned }, async (signal) => {
       const quiet = refs.isQuiet()
-      const git = await startFor(context, repository, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment({ ...question, protocol: 'version=2' }))
+      const git = await startInTurn(context, repository, { user: asker.user, address: asker.address, left: signal }, ['upload-pack', '--strict', '--stateless-rpc', repository.directory], discoveryEnvironment({ ...question, protocol: 'version=2' }))
       return whenQuiet(quiet, await collectAnswer(git, { input: completeRequest(format, unborn), prefix: null, signal, onFailure: asker.onFailure }))
     })
     return complete === null ? { bytes: null, keep: false } : { bytes: await selectRefs(complete.bytes, request), keep: complete.keep }

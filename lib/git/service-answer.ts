@@ -35,8 +35,6 @@ export interface AnswerOptions {
 export class ServiceAnswer extends Transform {
   /** Bytes that git has written. */
   bytes: number = 0
-  /** False after an error that git told its client in its protocol. */
-  holds: boolean = true
   readonly #git: GitProcess
   readonly #options: AnswerOptions
   readonly #tail: AnswerTail = new AnswerTail()
@@ -89,7 +87,6 @@ export class ServiceAnswer extends Transform {
 
   override _flush (callback: TransformCallback): void {
     this.#git.exited.then((exit) => {
-      this.holds = exit.code === 0
       callback(this.#answered(exit) ? null : new GitFailedError())
     })
   }

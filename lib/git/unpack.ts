@@ -18,10 +18,12 @@ export interface Unpacking {
  */
 export function unpack (body: Readable, { gzip, stage = null, limit = null }: Unpacking): Readable {
   const unzip = gzip ? createGunzip() : null
-  const stages: Duplex[] = [...(unzip === null ? [] : [unzip, new HoldBack(body, unzip, limit)]), ...(stage === null ? [] : [stage])]
+  const stages: Duplex[] = [...(unzip === null ? [] : [unzip, new Unpacked(body, unzip, limit)]), ...(stage === null ? [] : [stage])]
   const [first, last] = [stages[0], stages.at(-1)]
   if (first === undefined || last === undefined) return body
   const ready = new Checked()
+  // While a hook decides, nobody else listens.
+  ready.on('error', () => {})
   pipeline([...stages, ready], (error) => {
     body.unpipe(first)
     if (error != null && !ready.destroyed) ready.destroy(error)
@@ -32,10 +34,21 @@ export function unpack (body: Readable, { gzip, stage = null, limit = null }: Un
   return ready
 }
 
-/** Passes on what it gets, and makes errors ours. */
+/**
+ * Makes errors ours, and keeps the newest chunk back until all stages before it have ended well: damage, or what a stage of the
+ * host refuses, may show at the end only, and without its last bytes git applies no push and answers no fetch.
+ */
 class Checked extends Transform {
+  #held: Buffer | null = null
+
   override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    callback(null, chunk)
+    const ready = this.#held
+    this.#held = chunk
+    callback(null, ready)
+  }
+
+  override _flush (callback: TransformCallback): void {
+    callback(null, this.#held)
   }
 
   override _destroy (error: NodeJS.ErrnoException | null, callback: (error: Error | null) => void): void {
@@ -44,15 +57,11 @@ class Checked extends Transform {
   }
 }
 
-/**
- * Keeps the newest chunk back until the stream has ended well. zlib hands out data before it finds
- * that the end is missing or the checksum is wrong; without its last bytes git applies no push.
- */
-class HoldBack extends Transform {
+/** Bounds what was unpacked, and finds out whether that was all. zlib hands out data before it finds that the end is missing or the checksum is wrong. */
+class Unpacked extends Transform {
   readonly #unzip: Gunzip
   readonly #limit: ByteLimit | null
   #received = 0
-  #held: Buffer | null = null
 
   constructor (body: Readable, unzip: Gunzip, limit: ByteLimit | null) {
     super()
@@ -66,11 +75,7 @@ class HoldBack extends Transform {
   }
 
   override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
-    const refusal = this.#limit?.give(chunk.length) ?? null
-    if (refusal !== null) return callback(refusal)
-    const ready = this.#held
-    this.#held = chunk
-    callback(null, ready)
+    callback(this.#limit?.give(chunk.length) ?? null, chunk)
   }
 
   /**
@@ -78,7 +83,6 @@ class HoldBack extends Transform {
    * may be padding: then zlib ends well and leaves the rest alone (Node's node_zlib.cc, ZlibContext::DoThreadPoolWork).
    */
   override _flush (callback: TransformCallback): void {
-    if (this.#unzip.bytesWritten === this.#received) callback(null, this.#held)
-    else callback(new BadEncodingError())
+    callback(this.#unzip.bytesWritten === this.#received ? null : new BadEncodingError())
   }
 }

@@ -44,6 +44,11 @@ export class Operation {
     return this.#over.signal
   }
 
+  /** Nobody is left to be told anything. */
+  get isClosed (): boolean {
+    return this.#isClosed
+  }
+
   /** Takes over something that `end` ends. At once, when the client left while it was being started. */
   own (end: End): void {
     this.#end = end
@@ -87,7 +92,12 @@ export class Operations {
 
   /** @throws ClosingError once {@link drain} was called. */
   begin (response: EventEmitter, record: OperationRecord): Operation {
-    if (this.#draining) throw new ClosingError()
+    if (this.#draining) {
+      const error = new ClosingError()
+      record.fail(error)
+      new Operation(response, record, this.#onDone).handled()
+      throw error
+    }
     const operation = new Operation(response, record, () => this.#done(operation))
     this.#running.add(operation)
     return operation

@@ -9,17 +9,20 @@ import type { OperationSummary, Outcome } from '../summary.ts'
 /** Errors of ours whose status does not tell the outcome. */
 const OUTCOMES: Record<string, Outcome> = {
   FST_GIT_IDLE_TIMEOUT: 'timeout',
+  FST_GIT_HOOK_TIMEOUT: 'timeout',
   FST_GIT_FAILED: 'git-failed',
   FST_GIT_UNAVAILABLE: 'unavailable',
   FST_GIT_BUSY: 'unavailable',
-  FST_GIT_CLOSING: 'unavailable'
+  FST_GIT_CLOSING: 'unavailable',
+  FST_GIT_INTERNAL: 'failed'
 }
 
 /** What is learned about an operation on its way; at its end, the summary. */
 export class OperationRecord {
   operation: GitOperation | null = null
   exitCode: number | null = null
-  refs: readonly PushCommand[] = []
+  /** The refs that a push moved; null when git has reported nothing. */
+  moved: (() => readonly PushCommand[] | null) | null = null
   cache: OperationSummary['cache'] = null
   /** Bytes of the body that went out so far; by default what Content-Length says. */
   sent: (() => number) | null = null
@@ -32,6 +35,7 @@ export class OperationRecord {
   #error: unknown
   #inBand = false
   #isWhole = false
+  #isLeft = false
 
   constructor (id: string, response: ServerResponse) {
     this.#id = id
@@ -66,20 +70,27 @@ export class OperationRecord {
     this.#answered ??= performance.now() - this.#begun
   }
 
-  /** The first error is the one that counts. `inBand`: the client reads it in an answer with status 200. */
+  /**
+   * The first error is the one that counts, unless the client had left: what fails then fails because of that. `inBand`: the
+   * client reads it in an answer with status 200.
+   */
   fail (error: unknown, { inBand = false }: { inBand?: boolean } = {}): void {
+    if (this.#isLeft) return
     this.#error ??= error
     this.#inBand ||= inBand
   }
 
-  /** A hook refused it, in an answer with status 200. */
+  /** It was refused without an error, in an answer with status 200. */
   refuse (): void {
-    this.#inBand = true
+    this.#inBand ||= !this.#isLeft
   }
 
   /** The response closed; later it would not tell any more. */
   close (): void {
     this.#isWhole = this.#response.writableFinished
+    this.#isLeft = !this.#isWhole
+    // An answer from memory is there at once.
+    if (this.#response.headersSent) this.answer()
   }
 
   summary (): OperationSummary {
@@ -94,14 +105,15 @@ export class OperationRecord {
       bytesOut: this.sent?.() ?? this.#announced(),
       durations: { total: performance.now() - this.#begun, admitted: this.#admitted, answered: this.#answered },
       exitCode: this.exitCode,
-      refs: this.refs,
+      refs: this.moved?.() ?? [],
       cache: this.cache
     }
   }
 
   #outcome (): Outcome {
     if (this.#error === undefined && this.#inBand) return 'refused'
-    if (this.#error === undefined) return this.#isWhole ? 'completed' : 'client-gone'
+    if (this.#error === undefined && this.#isWhole) return this.moved?.()?.length === 0 ? 'refused' : 'completed'
+    if (this.#error === undefined) return 'client-gone'
     if (!isOurs(this.#error)) return 'failed'
     const known = OUTCOMES[this.#error.code]
     if (known !== undefined) return known

@@ -1,24 +1,50 @@
+import type { TransformCallback } from 'node:stream'
 import { discoveryEnvironment, type Asker, type Question } from '../answers/discovery.ts'
-import { startFor, type Context } from '../context.ts'
+import { startInTurn, type Context } from '../context.ts'
 import { GitFailedError, IdleTimeoutError, isOurs } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
+import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import { IdleTimer } from '../limits/idle.ts'
+import type { GeneratedAnswer } from './generation.ts'
 
 /** http-backend.c, service_rpc(). `--strict` keeps upload-pack from looking for a repository below the one that was authorized. */
 export function uploadPackArguments (directory: string): string[] {
   return ['upload-pack', '--strict', '--stateless-rpc', directory]
 }
 
+/** An answer that knows at its end whether it is the answer to the question for those as well who ask it later. */
+class PackAnswer extends ServiceAnswer implements GeneratedAnswer {
+  holds: boolean = true
+  readonly #check: () => Promise<boolean>
+
+  constructor (git: GitProcess, onProgress: () => void, isCurrent: () => Promise<boolean>) {
+    super(git, { prefix: null, emptyExit: 0, onProgress })
+    // An error that git told its client may be mended at any time.
+    this.#check = async () => (await git.exited).code === 0 && await isCurrent()
+  }
+
+  override _flush (callback: TransformCallback): void {
+    super._flush((error) => {
+      if (error != null) return callback(error)
+      this.#check().catch(() => false).then((holds) => {
+        this.holds = holds
+        callback()
+      })
+    })
+  }
+}
+
 /**
  * Starts git for a fetch that several clients may share. Nothing of the one who happens to be first is in git's environment.
+ * `isCurrent` is asked at the end whether everything that the question depends on is as it was: git may have seen a change.
  *
- * @throws GitUnavailableError, GitFailedError, IdleTimeoutError
+ * @throws BusyError, GitUnavailableError, GitFailedError, IdleTimeoutError
  */
-export async function generatePack (context: Context, question: Question, input: Buffer, asker: Asker, signal: AbortSignal): Promise<ServiceAnswer> {
-  const git = await startFor(context, question.repository, uploadPackArguments(question.repository.directory), discoveryEnvironment(question))
+export async function generatePack (context: Context, question: Question, input: Buffer, asker: Asker, isCurrent: () => Promise<boolean>, signal: AbortSignal): Promise<GeneratedAnswer> {
+  const git = await startInTurn(context, question.repository, { user: asker.user, address: asker.address, left: signal }, uploadPackArguments(question.repository.directory), discoveryEnvironment(question))
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
-  const answer = new ServiceAnswer(git, { prefix: null, emptyExit: 0, onProgress: idle.touch })
+  const answer = new PackAnswer(git, idle.touch, isCurrent)
   const end = (): void => {
     answer.destroy(isOurs(signal.reason) ? signal.reason : new GitFailedError())
   }

@@ -7,13 +7,14 @@ import { endHook } from './hook-deadline.ts'
 import type { HookFolder, PushHooks } from './hook-folder.ts'
 import type { StartHere } from './hook-git.ts'
 import type { OwnHooks } from './hook-own.ts'
-import { HookRecords, type HookRecord, type ReceiveRecord } from './hook-records.ts'
+import { HookRecords, type HookCommand, type HookRecord, type ReceiveRecord } from './hook-records.ts'
 import { OWN_HOOKS } from './shim.ts'
 
 /** Bytes of messages that may wait for a client that does not read them. What comes on top is dropped. */
 const MAX_WAITING = 1024 * 1024
 const TIMED_OUT = 'hook timed out'
 const FAILED = 'hook failed'
+const OVER = new Error('the push is over')
 const OTHERS_REJECTED = 'another ref of the push was rejected'
 
 export interface HookPointOptions {
@@ -25,6 +26,8 @@ export interface HookPointOptions {
   start: StartHere
   preReceive?: ((call: HookCall) => HookVerdict | Promise<HookVerdict>) | undefined
   postReceive?: ((call: HookCall) => unknown) | undefined
+  /** What git has reported to have moved: for postReceive, when git ended before it got to its hook. */
+  moved?: () => HookCommand[]
   /** A hook threw this, or a hook was ended at its deadline. */
   onError (error: Error, hook: string): void
 }
@@ -46,10 +49,12 @@ export interface HookPoint {
   /** Takes over git's channel. To be called in the turn in which git was started. */
   attach (git: GitProcess): void
   /**
-   * Aborts what runs, refuses what comes, and frees everything once git has ended. It does not end git: whoever started it
-   * does, at the same time.
+   * Aborts preReceive, refuses it if it comes, and frees everything once git and postReceive have ended: what has moved is told, even
+   * when nobody is left who pushed it. It does not end git: whoever started it does, at the same time.
    */
   close (): Promise<void>
+  /** Aborts postReceive as well. */
+  abandon (): void
 }
 
 /**
@@ -76,6 +81,7 @@ class Point implements HookPoint {
   readonly #hooks: PushHooks
   readonly #records = new HookRecords()
   readonly #over = new AbortController()
+  readonly #abandoned = new AbortController()
   /** Processes of hooks that are being ended. */
   readonly #ending = new Set<Promise<void>>()
   #git: GitProcess | undefined
@@ -83,6 +89,9 @@ class Point implements HookPoint {
   /** The ref whose update hook was asked last. */
   #updating: string | undefined
   #timer: NodeJS.Timeout | undefined
+  #posting: Promise<void> | undefined
+  /** What git tells its hooks of the push itself. */
+  #environment: Record<string, string> = {}
   #closing: Promise<void> | undefined
 
   constructor (options: HookPointOptions, hooks: PushHooks) {
@@ -113,12 +122,16 @@ class Point implements HookPoint {
     await (this.#closing ??= this.#free())
   }
 
+  abandon (): void {
+    this.#abandoned.abort(new Error('the server shuts down'))
+  }
+
   #hear (record: HookRecord): void {
     if (record.hook === 'pre-receive') {
       this.reached = true
       this.#preReceive(record)
     } else if (record.hook === 'post-receive') {
-      this.#postReceive(record)
+      this.#posting = this.#postReceive(record)
     } else if (record.hook === 'update') {
       this.#updating = record.ref
       this.#answer(!this.reasons.has(record.ref))
@@ -130,8 +143,10 @@ class Point implements HookPoint {
 
   async #preReceive (record: ReceiveRecord): Promise<void> {
     const { preReceive, onError } = this.#options
+    this.#environment = Object.fromEntries(Object.entries(record.environment).filter(([name]) => name.startsWith('GIT_PUSH_')))
     try {
-      const verdict = preReceive === undefined ? { ok: true as const } : await this.#call(record, preReceive)
+      this.#over.signal.throwIfAborted()
+      const verdict = preReceive === undefined ? { ok: true as const } : await this.#call(record, preReceive, this.#over.signal)
       this.#answer(await this.#accepts(verdict, record))
     } catch (error) {
       this.reason = error instanceof HookTimeout ? TIMED_OUT : FAILED
@@ -144,14 +159,14 @@ class Point implements HookPoint {
   async #postReceive (record: ReceiveRecord): Promise<void> {
     const { postReceive, onError } = this.#options
     try {
-      if (postReceive !== undefined) await this.#call(record, postReceive)
+      if (postReceive !== undefined) await this.#call(record, postReceive, this.#abandoned.signal)
     } catch (error) {
-      if (!this.#over.signal.aborted) onError(error as Error, record.hook)
+      if (!this.#abandoned.signal.aborted) onError(error as Error, record.hook)
     }
     this.#answer(true)
   }
 
-  async #call<Result> ({ hook, commands, environment }: ReceiveRecord, handler: (call: HookCall) => Result | Promise<Result>): Promise<Result> {
+  async #call<Result> ({ hook, commands, environment }: ReceiveRecord, handler: (call: HookCall) => Result | Promise<Result>, push: AbortSignal): Promise<Result> {
     const { deadline, start, repository } = this.#options
     return await callHook(hook, handler, {
       commands,
@@ -159,7 +174,7 @@ class Point implements HookPoint {
       environment: { ...environment, GIT_DIR: repository.directory },
       deadline,
       start,
-      push: this.#over.signal,
+      push,
       say: (text) => this.#say(text),
       keep: (ending) => this.#keep(ending)
     })
@@ -215,19 +230,24 @@ class Point implements HookPoint {
     if (this.#channel?.writable === true) this.#channel.write(line)
   }
 
-  /** git has ended, or is about to: nobody waits for an answer any more. */
+  /** git has ended: nobody waits for an answer any more. */
   #end (): void {
     clearTimeout(this.#timer)
-    this.#over.abort(new Error('the push is over'))
+    this.#over.abort(OVER)
     this.#channel?.destroy()
   }
 
   async #free (): Promise<void> {
-    this.#end()
+    // The channel stays for as long as git does: past pre-receive refs move, and its hooks ask on.
+    this.#over.abort(OVER)
     const git = this.#git
     const exit = await git?.exited
     // Who watched it is gone, and it may run on.
     if (git !== undefined && exit?.error !== undefined) await endGroup(git.pid)
+    this.#end()
+    const commands = this.#posting === undefined ? this.#options.moved?.() ?? [] : []
+    if (commands.length > 0) this.#posting = this.#postReceive({ hook: 'post-receive', environment: this.#environment, commands })
+    await this.#posting
     while (this.#ending.size > 0) await Promise.all(this.#ending)
     await this.#hooks.remove()
   }

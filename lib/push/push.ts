@@ -82,9 +82,7 @@ export class Push {
 
   /** What has been rejected so far, as the hook point wants it. */
   verdict (partial: boolean): HookVerdict {
-    if (this.#reason !== null) return { ok: false, reason: this.#reason }
-    const rejected = this.rejected(partial)
-    return { ok: true, rejected: new Map(rejected.map(({ ref, reason }) => [ref, reason])) }
+    return { ok: true, rejected: new Map(this.rejected(partial).map(({ ref, reason }) => [ref, reason])) }
   }
 
   #common (): Pick<GitPush, 'operation' | 'request' | 'commands' | 'options' | 'certificate' | 'capabilities' | 'agent'> {

@@ -13,11 +13,11 @@ export interface ReadHead {
 }
 
 /**
- * Reads the commands of a push and leaves the rest in the body.
+ * Reads the commands of a push and leaves the rest in the body. `over` ends the wait for them.
  *
- * @throws MalformedRequestError, TooLargeError, IdleTimeoutError, or what broke the body.
+ * @throws MalformedRequestError, TooLargeError, IdleTimeoutError, what broke the body, or the reason of `over` if it is one of ours.
  */
-export async function readPushHead (body: Readable, idleTimeout: number): Promise<ReadHead> {
+export async function readPushHead (body: Readable, idleTimeout: number, over: AbortSignal): Promise<ReadHead> {
   const parser = new PushRequestParser()
   const read: Buffer[] = []
   return await new Promise((resolve, reject) => {
@@ -26,6 +26,10 @@ export async function readPushHead (body: Readable, idleTimeout: number): Promis
     body.on('end', onEnd)
     body.on('error', fail)
     body.on('close', onEnd)
+    // The client may have left before anybody listened.
+    if (body.destroyed) onEnd()
+    over.addEventListener('abort', onOver)
+    if (over.aborted) onOver()
 
     function onData (chunk: Buffer): void {
       idle.touch()
@@ -46,6 +50,10 @@ export async function readPushHead (body: Readable, idleTimeout: number): Promis
       fail(new MalformedRequestError('the commands of the push do not end'))
     }
 
+    function onOver (): void {
+      fail(over.reason)
+    }
+
     function fail (error: Error): void {
       settle()
       reject(isOurs(error) ? error : new MalformedRequestError('the body broke off'))
@@ -53,6 +61,7 @@ export async function readPushHead (body: Readable, idleTimeout: number): Promis
 
     function settle (): void {
       idle.stop()
+      over.removeEventListener('abort', onOver)
       body.off('data', onData).off('end', onEnd).off('error', fail).off('close', onEnd)
     }
   })

@@ -1,13 +1,10 @@
 import { Transform, type TransformCallback } from 'node:stream'
-import type { PushCommand, PushHead } from '../protocol/push-head.ts'
+import type { PushHead } from '../protocol/push-head.ts'
 import { ReportMerger, type RefusedRef, type Rephrase } from '../protocol/push-report-merger.ts'
 import { progressMessage } from '../protocol/report-status.ts'
-import { movedRefs, PushReportReader } from '../protocol/report-reader.ts'
 
 export interface ReportStageOptions {
-  /** Those that git got. */
-  commands: readonly PushCommand[]
-  /** Those that it did not. */
+  /** The refs that git did not get. */
   refused: readonly RefusedRef[]
   /** For the client, as `remote:` lines. */
   messages: readonly string[]
@@ -15,30 +12,20 @@ export interface ReportStageOptions {
   rephrase: Rephrase
 }
 
-/** Follows git's answer to a push: learns which refs moved, and says in git's place why others did not. */
+/** What git's answer to a push goes through: says in git's place why refs did not move of which git knows nothing, or not the reason. */
 export class ReportStage extends Transform {
-  readonly #commands: readonly PushCommand[]
-  readonly #reader: PushReportReader
   readonly #merger: ReportMerger
   /** What goes out before git's first byte. */
   #messages: Buffer[]
 
-  constructor ({ capabilities }: PushHead, { commands, refused, messages, rephrase }: ReportStageOptions) {
+  constructor ({ capabilities }: PushHead, { refused, messages, rephrase }: ReportStageOptions) {
     super()
-    this.#commands = commands
-    this.#reader = new PushReportReader(capabilities)
     this.#merger = new ReportMerger(refused, capabilities, rephrase)
     this.#messages = capabilities.includes('side-band-64k') ? messages.map(progressMessage) : []
   }
 
-  /** The refs that moved, as far as git has said it. */
-  get moved (): PushCommand[] {
-    return movedRefs(this.#reader.report, this.#commands)
-  }
-
   override _transform (chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {
     for (const message of this.#messages.splice(0)) this.push(message)
-    this.#reader.update(chunk)
     callback(null, this.#merger.update(chunk))
   }
 

@@ -11,6 +11,8 @@ export interface Peek {
   limit: number
   /** Milliseconds without a byte. */
   idleTimeout: number
+  /** Ends the wait for it. */
+  over: AbortSignal
   /** Gets the body in pieces; `all` is everything so far. What it throws is thrown on. */
   onPart: (part: Buffer, all: () => Buffer) => Glance
 }
@@ -26,9 +28,9 @@ export interface Peeked {
 /**
  * Reads a body to find out what it asks for.
  *
- * @throws what broke the body; IdleTimeoutError.
+ * @throws what broke the body; IdleTimeoutError; the reason of `over` if it is one of ours.
  */
-export async function peekBody (body: Readable, { limit, idleTimeout, onPart }: Peek): Promise<Peeked> {
+export async function peekBody (body: Readable, { limit, idleTimeout, over, onPart }: Peek): Promise<Peeked> {
   const read: Buffer[] = []
   let length = 0
   return await new Promise((resolve, reject) => {
@@ -37,6 +39,10 @@ export async function peekBody (body: Readable, { limit, idleTimeout, onPart }: 
     body.on('end', onEnd)
     body.on('error', fail)
     body.on('close', onClose)
+    // The client may have left before anybody listened.
+    if (body.destroyed) onClose()
+    over.addEventListener('abort', onOver)
+    if (over.aborted) onOver()
 
     function onData (chunk: Buffer): void {
       idle.touch()
@@ -67,6 +73,10 @@ export async function peekBody (body: Readable, { limit, idleTimeout, onPart }: 
       fail(new IdleTimeoutError())
     }
 
+    function onOver (): void {
+      fail(over.reason)
+    }
+
     function fail (error: Error): void {
       settle()
       reject(isOurs(error) ? error : new IdleTimeoutError())
@@ -74,6 +84,7 @@ export async function peekBody (body: Readable, { limit, idleTimeout, onPart }: 
 
     function settle (): void {
       idle.stop()
+      over.removeEventListener('abort', onOver)
       body.off('data', onData).off('end', onEnd).off('error', fail).off('close', onClose)
     }
   })

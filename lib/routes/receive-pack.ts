@@ -1,13 +1,17 @@
 import type { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { startFor, type Context } from '../context.ts'
+import { BusyError, TooLargeError } from '../errors.ts'
 import { unpack } from '../git/unpack.ts'
-import { callWithin, isHeard, publicReason, tell } from '../hook-runner.ts'
+import { callWithin, hookFailure, isHeard, publicReason, tell } from '../hook-runner.ts'
 import type { GitPushCommand } from '../hooks.ts'
+import { ByteLimit } from '../limits/byte-limit.ts'
 import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
-import { encodePushHead, type PushCommand } from '../protocol/push-head.ts'
-import { pushReport } from '../protocol/report-status.ts'
+import { encodePushHead, type PushCommand, type PushHead } from '../protocol/push-head.ts'
+import { movedRefs, PushReportReader } from '../protocol/report-reader.ts'
+import { pushError, pushReport } from '../protocol/report-status.ts'
 import { hooksPath, ownHooks } from '../push/hook-own.ts'
 import { openHookPoint, type HookPoint } from '../push/hook-point.ts'
 import { Push } from '../push/push.ts'
@@ -15,10 +19,10 @@ import { readPushHead } from '../push/read-head.ts'
 import { ReportStage } from '../push/report-stage.ts'
 import { touchedRefs } from '../push/symbolic-refs.ts'
 import type { Admitted } from './admit.ts'
-import { runService } from './run-service.ts'
+import { MAX_UNWANTED, runService, type Run } from './run-service.ts'
 
-/** Bytes of the pack of a refused push that are read, so that its sender reads why. */
-const MAX_REFUSED = 2 * 1024 ** 3
+/** Bytes besides the pack that a push may have: its commands, and what git counts otherwise. */
+const ROOM = 4 * 1024 * 1024
 
 /** A request to receive-pack, as it came from the client. */
 export interface ReceivePackRequest {
@@ -33,45 +37,85 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   const { hooks, limits } = context.options
   const { record } = operation
   const stage = hooks.transformRequest?.(admitted.operation, request) ?? null
-  const body = unpack(sent, { gzip, stage })
-  const { head, bytes, putBack } = await readPushHead(body, limits.idleTimeout)
+  const limit = new ByteLimit(limits.maxPushBytes + ROOM)
+  const body = unpack(sent, { gzip, stage, limit })
+  const { head, bytes, putBack } = await readPushHead(body, limits.idleTimeout, operation.over)
   if (body === sent) record.putBack(putBack)
   const push = new Push(admitted.operation, request, head, await resolveCommands(context, admitted, head.commands))
 
+  if (Number(request.headers['content-length']) > limits.maxPushBytes + bytes.length) {
+    return await refuse(operation, reply, [sent, body], new TooLargeError(`a push may have ${limits.maxPushBytes} bytes`), head)
+  }
   await decide(context, request, operation, push)
   const refused = push.rejected(hooks.partial)
   if (refused.length > 0 && refused.length === head.commands.length) {
     record.refuse()
-    await drain(body, MAX_REFUSED)
+    await discard(sent, body)
     return reply.send(pushReport({ unpack: 'ok', refs: refused, messages: push.messages }, head.capabilities))
   }
   const kept = head.commands.filter(({ ref }) => !refused.some((other) => other.ref === ref))
-  const point = await hookPoint(context, request, admitted, push)
-  const report = new ReportStage(head, { commands: kept, refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref) })
-  const answer = await runService(context, request, {
+  const reader = new PushReportReader(head.capabilities)
+  const moved = (): PushCommand[] => movedRefs(reader.report, kept)
+  if (kept.length > 0) record.moved = () => reader.report === null ? null : moved()
+  const whole = stage === null ? null : wholeness(body)
+  const point = await hookPoint(context, request, admitted, { push, moved, whole })
+  const report = new ReportStage(head, { refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref) })
+  const run: Run = {
     operation,
     admitted,
-    args: [...point?.args ?? [], 'receive-pack', '--stateless-rpc', admitted.repository.directory],
+    args: [...sizeOptions(limits.maxPushBytes), ...point?.args ?? [], 'receive-pack', '--stateless-rpc', admitted.repository.directory],
     body,
     head: refused.length === 0 ? bytes : encodePushHead(head, kept) ?? bytes,
     owned: stage === null,
     prefix: null,
     point,
-    stages: [report]
-  })
-  return reply.send(answer)
+    onOutput: (chunk) => reader.update(chunk),
+    stages: [report],
+    limit: gzip ? null : limit
+  }
+  try {
+    return reply.send(await runService(context, request, run))
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error
+    return await refuse(operation, reply, [sent, body], error, head)
+  }
+}
+
+/** Refuses a push before git, in git's own protocol. */
+async function refuse ({ record }: Operation, reply: FastifyReply, [sent, body]: [Readable, Readable], error: Error, { capabilities }: PushHead): Promise<FastifyReply> {
+  record.fail(error, { inBand: true })
+  await discard(sent, body)
+  return reply.send(pushError(error.message, capabilities))
+}
+
+/** Reads what the client still sends, so that it reads the answer. It is for nobody: neither unpacked nor shown to the host's stage. */
+async function discard (sent: Readable, body: Readable): Promise<void> {
+  if (body !== sent) body.destroy()
+  await drain(sent, MAX_UNWANTED)
+}
+
+/** git counts as well, and says `pack exceeds maximum allowed size` (git-config(1), receive.maxInputSize). */
+function sizeOptions (maxBytes: number): string[] {
+  return maxBytes === Infinity ? [] : ['-c', `receive.maxInputSize=${maxBytes}`]
 }
 
 /** Asks onPush. */
-async function decide (context: Context, request: FastifyRequest, { over, record }: Operation, push: Push): Promise<void> {
+async function decide (context: Context, request: FastifyRequest, operation: Operation, push: Push): Promise<void> {
   const { hooks } = context.options
   if (push.commands.length === 0 || !isHeard(hooks, 'onPush')) return
   try {
-    await callWithin(hooks.deadline, over, async (signal) => await tell(hooks, 'onPush', push.view(signal)))
+    await callWithin(hooks.deadline, operation.over, async (signal) => await tell(hooks, 'onPush', push.view(signal)))
   } catch (error) {
-    record.fail(error, { inBand: true })
-    push.rejectAll(publicReason(error, request.id, request.log))
+    push.rejectAll(hookFailure(error, request, operation))
   }
+}
+
+/** Resolves when the whole body has ended well, behind the host's stage. */
+async function wholeness (body: Readable): Promise<void> {
+  const end = finished(body, { writable: false })
+  // Whoever feeds git hears of it as well.
+  end.catch(() => {})
+  await end
 }
 
 /** Where symbolic refs lead, if anybody wants to know. */
@@ -84,10 +128,18 @@ async function resolveCommands ({ options: { hooks } }: Context, { repository, n
   return resolved
 }
 
+/** What happens at git's hook points. */
+interface AtHookPoint {
+  push: Push
+  moved: () => PushCommand[]
+  /** git does not read what follows a pack, so it gets to its hook before the host's stage has seen the end. */
+  whole: Promise<void> | null
+}
+
 /** git's own hook points, if anybody wants to hear of them. */
-async function hookPoint (context: Context, request: FastifyRequest, { repository, environment }: Admitted, push: Push): Promise<HookPoint | null> {
+async function hookPoint (context: Context, request: FastifyRequest, { repository, environment }: Admitted, { push, moved, whole }: AtHookPoint): Promise<HookPoint | null> {
   const { env, options: { git, hooks }, starter } = context
-  const [before, after] = [isHeard(hooks, 'preReceive'), isHeard(hooks, 'postReceive')]
+  const [before, after] = [whole !== null || isHeard(hooks, 'preReceive'), isHeard(hooks, 'postReceive')]
   if (push.commands.length === 0 || (!before && !after)) return null
   const config = await context.readConfig(repository)
   const folder = await hooksPath(repository, config.get('core.hookspath'), starter, git.config, env)
@@ -101,12 +153,17 @@ async function hookPoint (context: Context, request: FastifyRequest, { repositor
       ? undefined
       : async (call) => {
         try {
+          await whole
+          call.signal.throwIfAborted()
           await tell(hooks, 'preReceive', push.preReceive(call))
           return push.verdict(hooks.partial)
         } catch (error) {
+          // Whoever aborted it says why.
+          if (call.signal.aborted) throw call.signal.reason
           return { ok: false, reason: publicReason(error, request.id, request.log) }
         }
       },
+    moved,
     postReceive: !after ? undefined : async (call) => await tell(hooks, 'postReceive', push.postReceive(call)),
     onError: (err, hook) => request.log.error({ err, hook }, 'a hook failed')
   })

@@ -45,6 +45,8 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
         try {
           return await handler(context, operation, request, reply)
         } catch (error) {
+          // What failed because the client had gone.
+          if (operation.isClosed && !isOurs(error)) return reply.hijack()
           record.fail(error)
           throw ownError(error)
         } finally {

@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
-import { UnsupportedEncodingError, UnsupportedMediaTypeError } from '../errors.ts'
+import { BusyError, UnsupportedEncodingError, UnsupportedMediaTypeError } from '../errors.ts'
 import { unpack } from '../git/unpack.ts'
+import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { Service } from '../operation.ts'
 import { FLUSH } from '../protocol/pkt-line.ts'
+import { fetchError } from '../protocol/report-status.ts'
 import { admit, type Admitted } from './admit.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
@@ -13,7 +15,7 @@ import { answerInBand, isInBand } from './in-band.ts'
 import { receivePack } from './receive-pack.ts'
 import { runService } from './run-service.ts'
 import { asStream, readSmallBody } from './small-body.ts'
-import { uploadPack } from './upload-pack.ts'
+import { uploadPack, type UploadPackRequest } from './upload-pack.ts'
 
 /** The body that git sends to learn whether a large request would be let in (remote-curl.c, probe_rpc): git answers it with nothing. */
 const PROBE = Buffer.from(FLUSH)
@@ -42,11 +44,24 @@ export async function rpc (context: Context, operation: Operation, request: Fast
     if (small?.equals(PROBE) === true) return reply.send(Buffer.alloc(0))
     body = asStream(small ?? Buffer.alloc(0))
   }
-  if (service === 'upload-pack') return await uploadPack(context, request, reply, { operation, admitted, body, gzip })
   body ??= asStream(Buffer.alloc(0))
+  if (service === 'upload-pack') return await fetchOrBusy(context, request, reply, { operation, admitted, body, gzip })
   if (service === 'receive-pack') return await receivePack(context, request, reply, { operation, admitted, body, gzip })
   const args = [service, admitted.repository.directory]
-  return reply.send(await runService(context, request, { operation, admitted, args, body: unpack(body, { gzip }), prefix: null }))
+  const stage = context.options.hooks.transformRequest?.(admitted.operation, request) ?? null
+  return reply.send(await runService(context, request, { operation, admitted, args, body: unpack(body, { gzip, stage }), owned: stage === null, prefix: null }))
+}
+
+/** A fetch; the one whose turn did not come is told so in git's own protocol. */
+async function fetchOrBusy (context: Context, request: FastifyRequest, reply: FastifyReply, asked: UploadPackRequest): Promise<FastifyReply> {
+  try {
+    return await uploadPack(context, request, reply, asked)
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error
+    asked.operation.record.fail(error, { inBand: true })
+    await drain(asked.body)
+    return reply.send(fetchError(error.message))
+  }
 }
 
 /** git gzips fetch requests above 1,024 bytes (remote-curl.c, post_rpc). */

@@ -1,18 +1,22 @@
 import { pipeline, type Duplex, type Readable, type Transform } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Asker } from '../answers/discovery.ts'
-import { startFor, type Context } from '../context.ts'
+import { startInTurn, type Context } from '../context.ts'
 import { IdleTimeoutError, isOurs } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
 import { feed } from '../git/feed.ts'
 import type { GitExit } from '../git/exit.ts'
 import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
+import type { ByteLimit } from '../limits/byte-limit.ts'
 import { drain } from '../limits/drain.ts'
 import { IdleTimer } from '../limits/idle.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { HookPoint } from '../push/hook-point.ts'
 import type { Admitted } from './admit.ts'
+
+/** Bytes of a push that git wanted no more of which are read, so that its sender reads why. */
+export const MAX_UNWANTED: number = 2 * 1024 ** 3
 
 /** One run of git for one request. */
 export interface Run {
@@ -24,6 +28,8 @@ export interface Run {
   body: Readable | null
   /** What git reads in front of it. */
   head?: Buffer
+  /** Bounds the body. */
+  limit?: ByteLimit | null
   /** The body's chunks belong to nobody else. Default true. */
   owned?: boolean
   /** Goes out before git's first byte. */
@@ -32,8 +38,12 @@ export interface Run {
   emptyExit?: number
   /** What git's hooks are asked through. */
   point?: HookPoint | null
+  /** Hears all that git writes, also when the client has left. */
+  onOutput?: (chunk: Buffer) => void
   /** What the answer goes through. */
   stages?: Transform[]
+  /** The host's stage behind them. By default, transformResponse is asked for it. */
+  transform?: Duplex | null
 }
 
 /**
@@ -41,15 +51,16 @@ export interface Run {
  * byte or has ended well, so that headers can still tell a failure; the caller sends it. The operation owns the
  * process: when the reply closes, whatever is left of the process group is ended.
  *
- * @throws GitUnavailableError, GitFailedError, BadEncodingError, IdleTimeoutError
+ * @throws BusyError, GitUnavailableError, GitFailedError, BadEncodingError, IdleTimeoutError
  */
 export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<Readable> {
   const { admitted: { environment, operation: { access } }, operation, point = null } = run
   const write = access === 'write'
-  const git = await startGit(context, run, { ...environment, ...point?.env }, write)
+  const git = await startGit(context, request, run, { ...environment, ...point?.env }, write)
   point?.attach(git)
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
   const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch })
+  if (run.onOutput !== undefined) git.stdout.on('data', run.onOutput)
   // Whoever waits for the answer hears of an error; without this one, an error after the client left would be nobody's.
   answer.on('error', (error) => operation.record.fail(error))
 
@@ -58,6 +69,7 @@ export async function runService (context: Context, request: FastifyRequest, run
     idle.stop()
     // A client that left is no error to log.
     answer.destroy(isOurs(reason) ? reason : undefined)
+    if (isOurs(reason)) point?.abandon()
     await (ending ??= Promise.all([endGit(git, { write }), point?.close()]))
   }
   git.exited.then((exit) => {
@@ -68,19 +80,20 @@ export async function runService (context: Context, request: FastifyRequest, run
   const { body } = run
   if (run.head !== undefined) git.stdin.write(run.head)
   if (body === null) git.stdin.end()
-  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true }).then(() => drain(body), (error) => answer.destroy(error))
+  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true, limit: run.limit ?? null }).then(() => drain(body, write ? MAX_UNWANTED : undefined), (error) => answer.destroy(error))
   operation.own(end)
   await answer.started()
   operation.record.answer()
   const stages = stagesOf(context, request, run)
-  operation.record.sent = () => answer.bytes
-  if (stages.length === 0) return answer
-  return pipeline([answer, ...stages], () => {}) as unknown as Readable
+  const sent = stages.length === 0 ? answer : pipeline([answer, ...stages], () => {}) as unknown as Readable
+  operation.record.countOut(sent)
+  return sent
 }
 
-async function startGit (context: Context, { admitted, args, body, point }: Run, env: Record<string, string>, write: boolean): Promise<GitProcess> {
+async function startGit (context: Context, request: FastifyRequest, { admitted, args, body, operation, point }: Run, env: Record<string, string>, write: boolean): Promise<GitProcess> {
   try {
-    return await startFor(context, admitted.repository, args, env, { write, input: body !== null, hookFolder: point?.hookFolder })
+    const asker = { user: admitted.operation.user, address: request.ip, left: operation.over }
+    return await startInTurn(context, admitted.repository, asker, args, env, { write, input: body !== null, hookFolder: point?.hookFolder })
   } catch (error) {
     await point?.close()
     throw error
@@ -88,8 +101,8 @@ async function startGit (context: Context, { admitted, args, body, point }: Run,
 }
 
 /** What the answer goes through, the host's own stage last. */
-function stagesOf ({ options: { hooks } }: Context, request: FastifyRequest, { admitted: { operation }, stages = [] }: Run): Duplex[] {
-  const own = operation.phase === 'exchange' ? hooks.transformResponse?.(operation, request) : null
+function stagesOf ({ options: { hooks } }: Context, request: FastifyRequest, { admitted: { operation }, stages = [], transform }: Run): Duplex[] {
+  const own = transform === undefined && operation.phase === 'exchange' ? hooks.transformResponse?.(operation, request) : transform
   return own == null ? stages : [...stages, own]
 }
 
@@ -101,5 +114,5 @@ export function logExit (request: FastifyRequest, { operation: { repository, ser
 
 /** Who asks for a remembered answer. */
 export function askerOf (operation: Operation, request: FastifyRequest, admitted: Admitted): Asker {
-  return { get left () { return operation.over }, onFailure: (exit) => logExit(request, admitted, exit) }
+  return { user: admitted.operation.user, address: request.ip, get left () { return operation.over }, onFailure: (exit) => logExit(request, admitted, exit) }
 }

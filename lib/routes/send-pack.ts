@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Context } from '../context.ts'
+import { IdleTimeoutError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { PackAnswer } from '../packs/pack-cache.ts'
 
@@ -18,7 +19,10 @@ export function sendPack (context: Context, operation: Operation, reply: Fastify
   noteCache(context, operation, reply, cache)
   operation.record.answer()
   // Node counts a part of a chunk that went out as progress.
-  reply.raw.setTimeout(context.options.limits.idleTimeout, () => reply.raw.destroy())
+  reply.raw.setTimeout(context.options.limits.idleTimeout, () => {
+    operation.record.fail(new IdleTimeoutError())
+    reply.raw.destroy()
+  })
   if (stream !== null) operation.record.countOut(stream)
   if (size !== null) reply.header('content-length', size)
   return reply.send(bytes ?? stream)

@@ -4,7 +4,8 @@ import { rememberedLsRefs } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { MalformedRequestError } from '../errors.ts'
 import { unpack } from '../git/unpack.ts'
-import { callWithin, isHeard, publicReason, tell } from '../hook-runner.ts'
+import { callWithin, hookFailure, isHeard, tell } from '../hook-runner.ts'
+import { ByteLimit } from '../limits/byte-limit.ts'
 import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { GitOperation } from '../operation.ts'
@@ -22,8 +23,6 @@ import { asStream } from './small-body.ts'
 
 /** Longest ls-refs request that is answered from memory, in bytes; one of git has a few hundred. */
 const MAX_LS_REFS = 65_536
-/** Longest request that a hook is asked about, in bytes. */
-const MAX_UNDERSTOOD = 10 * 1024 * 1024
 const NOT_UNDERSTOOD = 'this server does not understand the request'
 /** Longest request that is held in memory, so that its answer can be shared, in bytes; about 20,000 haves. */
 const MAX_HELD = 1_048_576
@@ -32,7 +31,7 @@ const MAX_HELD = 1_048_576
 export interface UploadPackRequest {
   operation: Operation
   admitted: Admitted
-  body: Readable | null
+  body: Readable
   gzip: boolean
 }
 
@@ -42,13 +41,15 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
   const { hooks } = context.options
   const parser = new FetchRequestParser(admitted.operation.protocol)
   const stage = hooks.transformRequest?.(admitted.operation, request) ?? null
-  const body = unpack(asked.body ?? asStream(Buffer.alloc(0)), { gzip: asked.gzip, stage })
-  const { bytes, putBack } = await peek(context, body, parser)
+  const limit = new ByteLimit(context.options.limits.maxNegotiationBytes)
+  const body = unpack(asked.body, { gzip: asked.gzip, stage, limit })
+  const { bytes, putBack } = await peek(context, body, parser, operation.over)
   if (body === asked.body) operation.record.putBack(putBack)
   // git would not read what follows a whole request (serve.c, protocol_v2_serve_loop).
   if (bytes !== null) drain(body)
   const asker = askerOf(operation, request, admitted)
-  const mayRemember = hooks.transformResponse === undefined
+  const transform = hooks.transformResponse?.(admitted.operation, request) ?? null
+  const mayRemember = transform === null
   if (bytes !== null && mayRemember) {
     const refs = await rememberedLsRefs(context, admitted, bytes, asker)
     if (refs !== null) return sendAnswer(request, reply, refs)
@@ -62,7 +63,8 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
   }
   const key = bytes === null || !mayRemember || context.packs === null ? null : await fetchKey(context, admitted, parser, asker)
   if (context.packs !== null && bytes !== null && key !== null) {
-    return sendPack(context, operation, reply, await context.packs.get(key, asker, async (signal) => await generatePack(context, admitted, bytes, asker, signal)))
+    const isCurrent = async (): Promise<boolean> => await fetchKey(context, admitted, parser, asker) === key
+    return sendPack(context, operation, reply, await context.packs.get(key, asker, async (signal) => await generatePack(context, admitted, bytes, asker, isCurrent, signal)))
   }
   if (context.packs !== null) noteCache(context, operation, reply, 'bypass')
   return reply.send(await runService(context, request, {
@@ -71,15 +73,18 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
     args: uploadPackArguments(admitted.repository.directory),
     body: bytes === null ? body : asStream(bytes),
     owned: stage === null,
+    limit: asked.gzip || bytes !== null ? null : limit,
+    transform,
     prefix: null
   }))
 }
 
 /** Reads the request as far as it takes to know what is asked for. */
-async function peek ({ options: { hooks, limits } }: Context, body: Readable, parser: FetchRequestParser): Promise<Peeked> {
+async function peek ({ options: { hooks, limits } }: Context, body: Readable, parser: FetchRequestParser, over: AbortSignal): Promise<Peeked> {
   return await peekBody(body, {
-    limit: isHeard(hooks, 'onFetch') ? MAX_UNDERSTOOD : MAX_HELD,
+    limit: isHeard(hooks, 'onFetch') ? limits.maxNegotiationBytes : MAX_HELD,
     idleTimeout: limits.idleTimeout,
+    over,
     onPart: (part, all) => {
       const state = parser.push(part)
       switch (state.state) {
@@ -104,22 +109,21 @@ function isLsRefs (bytes: Buffer | null): boolean {
 }
 
 /** Why onFetch refuses, or null. What is not understood, `parser` null or its state unknown, is refused where there is a hook: it could not decide. */
-async function askHook ({ options: { hooks } }: Context, request: FastifyRequest, { over, record }: Operation, operation: GitOperation, parser: FetchRequestParser | null): Promise<string | null> {
+async function askHook ({ options: { hooks } }: Context, request: FastifyRequest, operation: Operation, asked: GitOperation, parser: FetchRequestParser | null): Promise<string | null> {
   if (!isHeard(hooks, 'onFetch')) return null
   if (parser === null || parser.end().state !== 'complete') {
     if (hooks.onFetch === undefined) return null
-    record.refuse()
+    operation.record.refuse()
     return NOT_UNDERSTOOD
   }
   let reason: string | null = null
   try {
-    await callWithin(hooks.deadline, over, async (signal) => await tell(hooks, 'onFetch', {
-      ...parser.request, operation, request, signal, reject: (why: string) => { reason ??= why }
+    await callWithin(hooks.deadline, operation.over, async (signal) => await tell(hooks, 'onFetch', {
+      ...parser.request, operation: asked, request, signal, reject: (why: string) => { reason ??= why }
     }))
   } catch (error) {
-    record.fail(error, { inBand: true })
-    reason = publicReason(error, request.id, request.log)
+    reason = hookFailure(error, request, operation)
   }
-  if (reason !== null) record.refuse()
+  if (reason !== null) operation.record.refuse()
   return reason
 }

@@ -5,6 +5,7 @@ import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { AnswerCache } from '../../lib/answers/answer-cache.ts'
 import { rememberedAdvertisement, rememberedLsRefs, type Question } from '../../lib/answers/discovery.ts'
+import { Admission } from '../../lib/limits/admission.ts'
 import type { Context } from '../../lib/context.ts'
 import type { GitProcess } from '../../lib/git/git-process.ts'
 import { openGitDirectory } from '../../lib/repository/git-directory.ts'
@@ -15,7 +16,7 @@ import { temporaryFolder } from '../fixtures/folder.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { freezeStats, stopClocks } from '../fixtures/simulated.ts'
 
-const asker = { left: new AbortController().signal, onFailure: () => {} }
+const asker = { left: new AbortController().signal, onFailure: () => {}, user: null, address: '' }
 const config = { settings: NO_SETTINGS, get: () => undefined }
 
 interface Scene {
@@ -44,6 +45,7 @@ async function makeScene (t: TestContext): Promise<Scene> {
     return { pid: 0, stdin: new PassThrough(), stdout, exited: Promise.resolve({ code: 0, signal: null, stderr }), hasExited: true }
   }
   const context = {
+    admission: new Admission(),
     options: { git: { path: 'git', config: {} } },
     env: {},
     starter: { start },

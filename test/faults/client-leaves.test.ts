@@ -42,9 +42,18 @@ async function assertNothingLeft ({ served, active }: Pick<Push, 'served' | 'act
   assert.deepEqual(files.filter((name) => /tmp_objdir|incoming-|\.lock$|tmp_pack/.test(name)), [])
 }
 
-test('the client leaves before the pack', async (t) => {
+test('the client leaves within its commands: no git was started', async (t) => {
   const push = await openPush(t)
   push.socket.write(push.command.subarray(0, 30))
+  await eventually(async () => push.active() === 1, LIMIT, 'the operation begins')
+  assert.deepEqual(await processesAbout(push.served), [])
+  push.socket.destroy()
+  await assertNothingLeft(push)
+})
+
+test('the client leaves before the pack', async (t) => {
+  const push = await openPush(t)
+  push.socket.write(push.command)
   await eventually(async () => (await processesAbout(push.served)).length > 0, LIMIT, 'git starts')
   push.socket.destroy()
   await assertNothingLeft(push)

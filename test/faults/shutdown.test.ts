@@ -62,11 +62,26 @@ test('the grace period may be longer than Fastify\'s pluginTimeout, and ends a c
   const { port, app } = await startServer(t, { root, publicWrite: true, limits: { closeGrace: 1_500 }, spawner: { processes: 0 } }, { fastify: { pluginTimeout: 500 } })
   const socket = connect(port, '127.0.0.1')
   socket.write('POST /app.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n' +
-    'Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n00aa\r\n')
+    'Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const line = `${'0'.repeat(40)} ${'1'.repeat(40)} refs/heads/main\0report-status`
+  const head = `${(line.length + 4).toString(16).padStart(4, '0')}${line}0000`
+  socket.write(`${head.length.toString(16)}\r\n${head}\r\n`)
   await eventually(async () => (await processesAbout(served)).length > 0, 5_000, 'git runs')
   const [answer] = await Promise.all([buffer(socket), app.close()])
   assert.match(answer.toString(), /^HTTP\/1\.1 503 [^]*shutting down/)
   assert.deepEqual(await processesAbout(served), [])
+})
+
+test('a push whose commands have not all come is ended after the grace period as well', async (t) => {
+  const root = await temporaryFolder(t)
+  await makeRepository(root, 'app.git')
+  const { port, app } = await startServer(t, { root, publicWrite: true, limits: { closeGrace: 300 }, spawner: { processes: 0 } })
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST /app.git/git-receive-pack HTTP/1.1\r\nHost: localhost\r\n' +
+    'Content-Type: application/x-git-receive-pack-request\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n00aa\r\n')
+  await eventually(async () => app.gitHttp.active === 1, 5_000, 'the operation begins')
+  const [answer] = await Promise.all([buffer(socket), app.close()])
+  assert.match(answer.toString(), /^HTTP\/1\.1 503 [^]*shutting down/)
 })
 
 test('drain refuses new operations with 503 and Retry-After', async (t) => {

@@ -1,5 +1,6 @@
 /** Every option is checked when the plugin is registered, and a wrong one is named. */
 import assert from 'node:assert/strict'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -40,6 +41,25 @@ const WRONG: Record<string, unknown[]> = {
   limits: [null, 1, true, []],
   'limits.idleTimeout': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true, 10n],
   'limits.closeGrace': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true, 10n],
+  'limits.maxConcurrent': [0, -1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.maxPerRepository': [0, -1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.maxPerUser': [0, -1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.maxPushBytes': [0, -1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.maxNegotiationBytes': [0, -1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.maxQueued': [-1, 1.5, NaN, Infinity, '1000', null, true, 10n],
+  'limits.queueTimeout': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true, 10n],
+  'cache.packs': [null, 1, true, []],
+  hooks: [null, 1, true, [], allow],
+  'hooks.onFetch': [null, 'x', true, {}],
+  'hooks.onPush': [null, 'x', true, {}],
+  'hooks.preReceive': [null, 'x', true, {}],
+  'hooks.postReceive': [null, 'x', true, {}],
+  'hooks.onFinish': [null, 'x', true, {}],
+  'hooks.transformRequest': [null, 'x', true, {}],
+  'hooks.transformResponse': [null, 'x', true, {}],
+  'hooks.partial': ['true', 1, null],
+  'hooks.deadline': [0, -1, 1.5, NaN, Infinity, 2 ** 31, '1000', null, true],
+  'hooks.onpush': [allow],
   // Nobody's option: a typo must not silently leave a repository open.
   public: [true],
   PublicRead: [false],
@@ -90,6 +110,22 @@ test('the bound of remembered answers is checked', async () => {
   await refused({ root: '/srv', cache: { answers: { bytes: 1 } } }, 'cache.answers.bytes')
 })
 
+test('what the cache of packs may use is checked', async () => {
+  const wrong: Record<string, unknown[]> = {
+    maxMemory: [0, -1, 1.5, '1', NaN],
+    directory: ['', 1, null, '/a\0'],
+    maxBytes: [0, -1, 1.5, '1', NaN],
+    maxAge: [0, -1, 1.5, '1', 2 ** 31],
+    minOccurrences: [-1, 1.5, '1', null],
+    store: [null, 1, {}, { get: allow }, { get: allow, put: 1 }],
+    header: ['true', 1, null],
+    maxmemory: [1]
+  }
+  for (const [name, values] of Object.entries(wrong)) {
+    for (const value of values) await refused({ root: '/srv', cache: { packs: { [name]: value } } }, `cache.packs.${name}`)
+  }
+})
+
 test('options that a JSON file may hold to confuse objects are unknown', async () => {
   await refused(JSON.parse('{"root":"/srv","__proto__":{"publicWrite":true}}'), '__proto__')
   await refused(JSON.parse('{"root":"/srv","services":{"__proto__":{"receivePack":true}}}'), 'services.__proto__')
@@ -100,6 +136,7 @@ test('every option is in the table above', () => {
   const described = new Set(Object.keys(WRONG).map((name) => name.split('.')[0]))
   for (const name of Object.keys(known)) assert.ok(described.has(name), name)
   for (const name of Object.keys(known.services)) assert.ok(`services.${name}` in WRONG, name)
+  for (const name of Object.keys(known.hooks)) assert.ok(`hooks.${name}` in WRONG, name)
   for (const name of Object.keys(known.limits)) assert.ok(`limits.${name}` in WRONG, name)
   for (const name of Object.keys(known.spawner)) assert.ok(`spawner.${name}` in WRONG, name)
   for (const name of Object.keys(known.git)) assert.ok(`git.${name}` in WRONG, name)
@@ -142,6 +179,7 @@ test('good values of every option are taken', async () => {
 })
 
 test('defaults', () => {
+  const slots = Math.max(16, 2 * availableParallelism())
   assert.deepEqual(resolveOptions({ root: '/srv' }), {
     root: '/srv',
     publicRead: true,
@@ -151,8 +189,19 @@ test('defaults', () => {
     exportAll: true,
     git: { path: 'git', config: {} },
     spawner: { processes: 2 },
-    cache: { answers: { maxBytes: 67_108_864 } },
-    limits: { idleTimeout: 300_000, closeGrace: 60_000 }
+    cache: { answers: { maxBytes: 67_108_864 }, packs: { header: false } },
+    hooks: { partial: false, deadline: 60_000 },
+    limits: {
+      idleTimeout: 300_000,
+      closeGrace: 60_000,
+      maxConcurrent: slots,
+      maxPerRepository: slots * 3 / 4,
+      maxPerUser: slots * 3 / 4,
+      maxQueued: 1_000,
+      queueTimeout: 30_000,
+      maxPushBytes: Infinity,
+      maxNegotiationBytes: 10_485_760
+    }
   })
   assert.equal(resolveOptions({ root: 'here' }).root, join(process.cwd(), 'here'))
   assert.equal(resolveOptions({ root: '/srv', git: { path: './bin/git' } }).git.path, join(process.cwd(), 'bin/git'))

@@ -7,8 +7,10 @@ declare module 'fastify' {
 }
 
 export { default } from './plugin.ts'
+export { web } from './web/index.ts'
+export type { CacheStatus, OperationStatus, StatusSnapshot, StatusSource, StatusTotals, WebOptions } from './web/index.ts'
 export { default as gitHttp } from './plugin.ts'
-export type { GitHttp } from './plugin.ts'
+export type { GitHttp, PagesOptions } from './plugin.ts'
 export type { GitHttpCache, GitHttpLimits, GitHttpOptions, GitHttpPackCache, GitHttpServices } from './options.ts'
 export type { GitFetch, GitHttpHooks, GitPush, GitPushCommand, PostReceive, PreReceive } from './hooks.ts'
 export type { FetchRequest } from './protocol/fetch-request.ts'

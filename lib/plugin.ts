@@ -5,6 +5,7 @@ import { createAccess } from './access/authorize.ts'
 import { createIdentify } from './access/basic-auth.ts'
 import { AnswerCache } from './answers/answer-cache.ts'
 import type { Context } from './context.ts'
+import { InvalidOptionError } from './errors.ts'
 import { inheritedEnvironment } from './git/environment.ts'
 import { openStarter } from './git/spawner.ts'
 import { callWithin, isHeard, tell } from './hook-runner.ts'
@@ -21,6 +22,8 @@ import { createReadRefs } from './repository/refs.ts'
 import { createReadConfig } from './repository/settings.ts'
 import { addFamilyConstraint } from './routes/families.ts'
 import { registerRoutes } from './routes/register.ts'
+import type { WebOptions } from './web/options.ts'
+import { pageAccess, type PageAccess } from './web/page-access.ts'
 
 /** What `fastify.gitHttp` offers; it speaks for every registration in its scope. */
 export interface GitHttp {
@@ -31,7 +34,15 @@ export interface GitHttp {
    * `app.close()` does this too.
    */
   drain (): Promise<void>
+  /**
+   * What pages beside the registration under `prefix` need to show to each visitor what git's own routes would serve:
+   * `register(web, { prefix, root, ...gitHttp.pages(prefix) })`.
+   */
+  pages (prefix?: string): PagesOptions
 }
+
+/** Options of `web` that follow from a registration. */
+export type PagesOptions = PageAccess & Required<Pick<WebOptions, 'exportAll' | 'realm' | 'login' | 'git' | 'starter'>>
 
 class Registrations implements GitHttp {
   readonly #contexts: Context[] = []
@@ -42,6 +53,13 @@ class Registrations implements GitHttp {
 
   get active (): number {
     return this.#contexts.reduce((sum, { operations }) => sum + operations.size, 0)
+  }
+
+  pages (prefix = ''): PagesOptions {
+    const context = this.#contexts.find(({ options }) => (options.prefix ?? '') === prefix)
+    if (context === undefined) throw new InvalidOptionError('prefix', 'must be that of a registration')
+    const { exportAll, realm, git, accessFile, authenticate } = context.options
+    return { ...pageAccess(context), exportAll, realm, git, login: accessFile !== undefined || authenticate !== undefined, starter: context.starter }
   }
 
   async drain (): Promise<void> {

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import type { Found } from '../repository/find.ts'
+import { cloneLine, quote } from '../web/clone-line.ts'
 
 /** Where the server listens. */
 export interface Place {
@@ -14,7 +15,7 @@ export interface Place {
 /** What the command prints when it is ready: where, how many repositories, and a line to paste. */
 export function announcement (place: Place, found: Found): string {
   const url = serverUrl(place)
-  return `Serving ${place.root} at ${url}\n${summary(place.root, found)}\n${cloneLine(place.root, url, found.names[0] ?? 'name.git')}\n`
+  return `Serving ${place.root} at ${url}\n${summary(place.root, found)}\n${cloneLine(url, found.names[0] ?? 'name.git', basename(place.root))}\n`
 }
 
 /** With a slash at its end. */
@@ -37,22 +38,4 @@ function summary (root: string, { names, complete }: Found): string {
   if (!complete) return `more than ${names.length} ${names.length === 1 ? 'repository' : 'repositories'}`
   if (names.length === 0) return `0 repositories; make one with: git init --bare ${quote(`${root === '/' ? '' : root}/name.git`)}`
   return names.length === 1 ? '1 repository' : `${names.length} repositories`
-}
-
-function cloneLine (root: string, url: string, name: string): string {
-  const path = name.split('/').map(encodeSegment).join('/')
-  const last = name === '' ? basename(root) : basename(name)
-  const folder = last.replace(/(?!^)\.git$/, '')
-  // git names the new folder after the URL, which names no folder for root itself and is escaped for others.
-  const destination = name === '' || encodeSegment(last) !== last ? [quote(/^[-~]/.test(folder) ? `./${folder}` : folder || 'repository')] : []
-  return ['git', 'clone', quote(url + path), ...destination].join(' ')
-}
-
-/** encodeURIComponent, and the marks that it leaves and a shell would read. */
-function encodeSegment (segment: string): string {
-  return encodeURIComponent(segment).replace(/[!'()*~]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
-}
-
-function quote (word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll('\'', '\'\\\'\'')}'`
 }

@@ -14,6 +14,7 @@ const OPTIONS: Array<{ name: string, value?: string, text: string, fallback?: st
   { name: 'tls-cert', value: 'FILE', text: 'serve HTTPS and HTTP/2: certificate chain, PEM', fallback: 'off' },
   { name: 'tls-key', value: 'FILE', text: 'its private key, PEM', fallback: 'off' },
   { name: 'trust-proxy', text: 'believe X-Forwarded-For of the proxy in front', fallback: 'off' },
+  { name: 'no-web', text: 'serve git only, no pages for browsers', fallback: 'off' },
   { name: 'log-level', value: 'LEVEL', text: 'fatal, error, warn, info, debug, trace or silent', fallback: 'info' },
   { name: 'help', text: 'print this' },
   { name: 'version', text: 'print the version' }
@@ -34,6 +35,8 @@ export interface ServeSettings {
   allowPush: boolean
   tls: { cert: string, key: string } | undefined
   trustProxy: boolean
+  /** Pages for browsers. */
+  web: boolean
   logLevel: string
 }
 
@@ -101,6 +104,7 @@ function readSettings (values: Values): ServeSettings {
     allowPush: values['allow-push'] === true,
     tls: readTls(text('tls-cert'), text('tls-key')),
     trustProxy: values['trust-proxy'] === true,
+    web: values['no-web'] !== true,
     logLevel: text('log-level') ?? 'info'
   }
   if (!LOG_LEVELS.includes(settings.logLevel)) throw wrong(`--log-level must be one of ${LOG_LEVELS.join(', ')}, not '${settings.logLevel}'`)

@@ -4,7 +4,7 @@ import { createSecureServer, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import gitHttp from '../index.ts'
+import gitHttp, { web } from '../index.ts'
 import type { ServeSettings } from './arguments.ts'
 import { Failure, fileFailure } from './failure.ts'
 
@@ -40,6 +40,10 @@ export async function createApp (settings: ServeSettings, log: FastifyBaseLogger
     realm: settings.realm,
     publicWrite: settings.allowPush
   })
+  if (settings.web) {
+    const { root, prefix } = settings
+    await app.register(web, { ...app.gitHttp.pages(prefix), prefix, root })
+  }
   // Only behind the transfers in flight; not awaited, because Fastify gives preClose hooks no more than its pluginTimeout.
   app.addHook('preClose', async () => { app.gitHttp.drain().then(() => connections.end()) })
   return app

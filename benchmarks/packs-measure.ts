@@ -8,6 +8,8 @@ import { cpuMilliseconds } from './peers/cpu.ts'
 import type { Peer } from './peers/peer.ts'
 import { settle } from './peers/processes.ts'
 
+/** Rounds that nobody measures have these numbers. */
+const WARM_UP = 100
 const MEBIBYTE = 2 ** 20
 
 /** One scenario, one contestant, one round. */
@@ -67,6 +69,9 @@ async function measureCrowd (peer: Peer, scenario: CrowdScenario, { packObjects,
 }
 
 async function measureDifferent (peer: Peer, { requests, count, connections }: DifferentScenario, round: number): Promise<Sample> {
+  // As above: everybody has answered others before.
+  await read({ port: peer.port, requests: requests(round + WARM_UP), connections, answers: count, check: false })
+  await settle(peer)
   const before = await cpuMilliseconds(peer)
   const outcome = await read({ port: peer.port, requests: requests(round), connections, answers: count, check: true })
   await settle(peer)

@@ -12,23 +12,24 @@ function fakeGit (stdout: PassThrough): GitProcess {
   return { pid: 0, stdin: new PassThrough(), stdout, exited, hasExited: true }
 }
 
-test('behind its first bytes an answer of small pieces is read a few times, not piece by piece', async (t) => {
+test('behind its first bytes an answer of small pieces goes on in large ones, and none waits for long', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const stdout = new PassThrough({ highWaterMark: 1_048_576 })
   const answer = new ServiceAnswer(fakeGit(stdout), OPTIONS)
-  let read = 0
-  answer.on('data', ({ length }: Buffer) => { read += length })
-  stdout.write(Buffer.alloc(65_536))
-  await new Promise(setImmediate)
-  assert.equal(read, 65_536)
-  for (let i = 0; i < 4; i++) {
-    stdout.write(Buffer.alloc(1_000))
+  const read: number[] = []
+  answer.on('data', ({ length }: Buffer) => { read.push(length) })
+  const write = async (length: number): Promise<void> => {
+    stdout.write(Buffer.alloc(length))
     await new Promise(setImmediate)
   }
-  assert.equal(read, 65_536, 'nothing is hurried on')
+  await write(65_536)
+  for (let i = 0; i < 4; i++) await write(1_000)
+  assert.deepEqual(read, [65_536], 'gathered')
   t.mock.timers.tick(3)
   await new Promise(setImmediate)
-  assert.ok(read > 65_536, `${read}`)
+  assert.deepEqual(read, [65_536, 4_000])
+  for (let i = 0; i < 9; i++) await write(8_192)
+  assert.deepEqual(read, [65_536, 4_000, 65_536], 'enough for one piece')
 })
 
 test('what was gathered is all there, in its order', async () => {

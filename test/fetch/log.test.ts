@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fetchV2 } from '../fixtures/fetch-request.ts'
+import { temporaryFolder } from '../fixtures/folder.ts'
+import { gatedGit } from '../fixtures/gated-git.ts'
+import { git } from '../fixtures/git.ts'
+import { loggedUses, servePacks, smallRepository, tipOf } from '../fixtures/pack-scene.ts'
+import { endOf, openFetch, postFetch } from '../fixtures/post-fetch.ts'
+
+test('how the cache was used stands in the log line at the end of the request, and not in the answer by default', async (t) => {
+  const scene = await servePacks(t, smallRepository, { packs: { header: undefined } })
+  const { served, appUrl, log } = scene
+  const wants = [await tipOf(served)]
+  const bodies = [fetchV2({ wants }), fetchV2({ wants }), fetchV2({ wants }), fetchV2({ wants, lines: ['surprise'] })]
+  for (const body of bodies) assert.equal('x-git-cache' in (await postFetch(appUrl, body)).headers, false)
+  assert.deepEqual(await loggedUses(scene, 4), ['miss', 'miss', 'hit', 'bypass'])
+  for (const line of log.filter(({ msg }) => msg === 'request completed')) {
+    assert.equal(typeof line['reqId'], 'string')
+    assert.equal(typeof line['responseTime'], 'number')
+    assert.equal((line['res'] as { statusCode: number }).statusCode >= 200, true)
+  }
+})
+
+test('who shares an answer that is being made says so in the log', async (t) => {
+  const gate = await gatedGit(await temporaryFolder(t), 100)
+  const scene = await servePacks(t, smallRepository, { git: { path: gate.path } })
+  const body = fetchV2({ wants: [await tipOf(scene.served)] })
+  const [one, two] = [await openFetch(scene.appUrl, body), await openFetch(scene.appUrl, body)]
+  await gate.open()
+  assert.deepEqual([await endOf(one), await endOf(two)], ['whole', 'whole'])
+  assert.deepEqual((await loggedUses(scene, 2)).sort(), ['miss', 'shared'])
+})
+
+test('onFinish learns how the cache was used', async (t) => {
+  const uses: unknown[] = []
+  const { served, appUrl, app } = await servePacks(t, smallRepository, { hooks: { onFinish: ({ cache }) => { uses.push(cache) } } })
+  const wants = [await tipOf(served)]
+  for (const lines of [[], [], [], ['surprise']]) await postFetch(appUrl, fetchV2({ wants, lines }))
+  await app.close()
+  assert.deepEqual(uses, ['miss', 'miss', 'hit', 'bypass'])
+})
+
+test('what is no fetch says nothing of the cache', async (t) => {
+  const { app, appUrl, log } = await servePacks(t, smallRepository)
+  await git(['ls-remote', appUrl])
+  await app.close()
+  const lines = log.filter(({ msg }) => msg === 'request completed')
+  assert.ok(lines.length >= 2)
+  for (const line of lines) assert.equal(line['x-git-cache'], undefined)
+})
+
+test('without a pack cache each fetch is git\'s, and nothing is said of a cache', async (t) => {
+  const { served, appUrl, log } = await servePacks(t, smallRepository, { packs: false })
+  const body = fetchV2({ wants: [await tipOf(served)] })
+  for (let i = 0; i < 3; i++) {
+    const { status, cache } = await postFetch(appUrl, body)
+    assert.deepEqual([status, cache], [200, undefined])
+  }
+  assert.ok(log.every((line) => line['x-git-cache'] === undefined))
+})
+
+test('an answer that is always kept is a hit the second time', async (t) => {
+  const { served, appUrl } = await servePacks(t, smallRepository, { packs: { minOccurrences: 0 } })
+  const body = fetchV2({ wants: [await tipOf(served)] })
+  assert.deepEqual([(await postFetch(appUrl, body)).cache, (await postFetch(appUrl, body)).cache], ['miss', 'hit'])
+})

@@ -12,7 +12,10 @@ import type { OperationSummary } from './summary.ts'
  * "Internal error" with the id of the request.
  */
 export interface GitHttpHooks {
-  /** A fetch was understood, and nothing has been looked up or started for it. Called for answers from the cache as well. */
+  /**
+   * A fetch was understood, and nothing has been looked up or started for it. Called for answers from the cache as well, and for each
+   * request of a negotiation. What is not understood is refused. The dumb protocol and `git archive --remote` do not come by here.
+   */
   onFetch?: (fetch: GitFetch) => Awaitable<void>
   /** The commands of a push are known; its pack has not been waited for. */
   onPush?: (push: GitPush) => Awaitable<void>
@@ -21,13 +24,20 @@ export interface GitHttpHooks {
    * moved. In front of the repository's own hook.
    */
   preReceive?: (push: PreReceive) => Awaitable<void>
-  /** git's own post-receive: refs have moved. Behind the repository's own hook. Nothing that happens here fails the push. */
+  /**
+   * git's own post-receive: refs have moved. Behind the repository's own hook. Nothing that happens here fails the push, and it is called when
+   * the client has left as well. The push waits for it: what takes long belongs into the background.
+   */
   postReceive?: (push: PostReceive) => Awaitable<void>
   /** The operation is over and everything that it used is free. Called exactly once for each request, refused ones included. */
   onFinish?: (summary: OperationSummary) => Awaitable<void>
-  /** A stage for the bytes that the client sends, unpacked, on their way to git; for POST only. What it changes, git reads changed. */
+  /**
+   * A stage for the bytes that the client sends, unpacked, on their way to git; for POST only. What it changes, git reads changed. When
+   * it fails, the operation fails: an error of this package is its status, and of a push nothing is applied, even if the stage
+   * fails at its very end. The last bytes therefore wait for that. A push that onPush refuses does not pass it to its end.
+   */
   transformRequest?: (operation: GitOperation, request: FastifyRequest) => Duplex | null | undefined
-  /** The same for git's answer. Where there is one, answers come from git and not from memory. */
+  /** The same for git's answer. Where there is one, answers come from git and not from memory. When it fails behind the first byte, the connection is destroyed. */
   transformResponse?: (operation: GitOperation, request: FastifyRequest) => Duplex | null | undefined
   /** When some refs of a push are rejected, the others may move all the same. Default false: one rejected ref rejects the push. */
   partial?: boolean
@@ -65,7 +75,11 @@ export interface GitPush {
   capabilities: readonly string[]
   /** What the client says it is, such as `git/2.39.5`. */
   agent: string | null
-  /** Aborted at the deadline and when the push is over. */
+  /**
+   * Aborted at the deadline and when the client leaves; in postReceive, which also happens when nobody waits for it any more, at the
+   * deadline and when the server shuts down. That a client has left shows only when all has been read that it has sent: in
+   * onPush, where a large pack waits, not before the hook has ended.
+   */
   signal: AbortSignal
   /** Refuses one ref of the push: `! [remote rejected] main -> main (reason)`. @throws TypeError when the push has no such ref. */
   reject (ref: string, reason: string): void

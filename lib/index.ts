@@ -4,6 +4,13 @@ declare module 'fastify' {
   interface FastifyInstance {
     gitHttp: GitHttp
   }
+  interface FastifyContextConfig {
+    /**
+     * True on routes whose end the plugin tells in a log line of its own, so that a host can leave out Fastify's two
+     * (`logController`).
+     */
+    gitOperation?: boolean
+  }
 }
 
 export { default } from './plugin.ts'
@@ -17,6 +24,7 @@ export type { FetchRequest } from './protocol/fetch-request.ts'
 export type { PushCommand } from './protocol/push-head.ts'
 export type { GitExit } from './git/exit.ts'
 export type { GitRun } from './push/hook-git.ts'
+export type { MetricsOptions, MetricsRegistry } from './metrics/registry.ts'
 export type { OperationSummary, Outcome } from './summary.ts'
 export type { PackSource, PackStore, StoredPack } from './packs/pack-store.ts'
 export type { Authenticate, Authorize, Awaitable, Credentials, GitOperation, Service, Verdict } from './operation.ts'

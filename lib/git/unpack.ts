@@ -22,8 +22,6 @@ export function unpack (body: Readable, { gzip, stage = null, limit = null }: Un
   const [first, last] = [stages[0], stages.at(-1)]
   if (first === undefined || last === undefined) return body
   const ready = new Checked()
-  // While a hook decides, nobody else listens.
-  ready.on('error', () => {})
   pipeline([...stages, ready], (error) => {
     body.unpipe(first)
     if (error != null && !ready.destroyed) ready.destroy(error)

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
+import { onceOver } from './connection.ts'
 import type { OperationRecord } from './record.ts'
 
 /** Why most operations end early. Nobody is left to be told. */
@@ -29,7 +30,7 @@ export class Operation {
   constructor (response: EventEmitter, record: OperationRecord, onDone: (operation: Operation) => void) {
     this.record = record
     this.#onDone = onDone
-    response.once('close', () => {
+    onceOver(response, () => {
       record.close()
       this.end(LEFT)
       this.#isClosed = true
@@ -88,6 +89,16 @@ export class Operations {
 
   get size (): number {
     return this.#running.size
+  }
+
+  /** What is in flight now. */
+  get records (): OperationRecord[] {
+    return [...this.#running].map(({ record }) => record)
+  }
+
+  /** True once {@link drain} was called. */
+  get isDraining (): boolean {
+    return this.#draining
   }
 
   /** @throws ClosingError once {@link drain} was called. */

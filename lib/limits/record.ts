@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
 import { isOurs } from '../errors.ts'
 import type { GitOperation } from '../operation.ts'
 import type { PushCommand } from '../protocol/push-head.ts'
@@ -17,6 +18,18 @@ const OUTCOMES: Record<string, Outcome> = {
   FST_GIT_INTERNAL: 'failed'
 }
 
+/** What an operation does now. */
+export interface Progress {
+  id: string
+  operation: GitOperation | null
+  /** Milliseconds since 1970. */
+  startedAt: number
+  bytesIn: number
+  bytesOut: number
+  phase: 'checking' | 'waiting' | 'listing' | 'counting' | 'receiving' | 'sending'
+  cache: OperationSummary['cache']
+}
+
 /** What is learned about an operation on its way; at its end, the summary. */
 export class OperationRecord {
   operation: GitOperation | null = null
@@ -26,25 +39,37 @@ export class OperationRecord {
   cache: OperationSummary['cache'] = null
   /** Bytes of the body that went out so far; by default what Content-Length says. */
   sent: (() => number) | null = null
+  /** Content-Length of the answer, as the one who sends it knows it: what goes to writeHead() is not in the response's headers. */
+  contentLength: (() => unknown) | null = null
+  /** Where the client is, as Fastify knows it. */
+  address: string | null = null
+  /** It waits for a git. */
+  isWaiting = false
+  /** Where its end is told. */
+  readonly log: FastifyBaseLogger | null
   readonly #id: string
   readonly #response: ServerResponse
   readonly #begun: number = performance.now()
   #admitted: number | null = null
   #answered: number | null = null
   #received = 0
+  #isReceived = false
   #error: unknown
   #inBand = false
   #isWhole = false
   #isLeft = false
+  #status = 0
 
-  constructor (id: string, response: ServerResponse) {
+  constructor (id: string, response: ServerResponse, log: FastifyBaseLogger | null = null) {
     this.#id = id
+    this.log = log
     this.#response = response
   }
 
   /** Counts a body while others read it. */
   count (body: Readable): void {
     eachLength(body, (length) => { this.#received += length })
+    EventEmitter.prototype.once.call(body, 'end', () => { this.#isReceived = true })
   }
 
   /** Counts an answer that is a stream of its own. */
@@ -89,17 +114,31 @@ export class OperationRecord {
   close (): void {
     this.#isWhole = this.#response.writableFinished
     this.#isLeft = !this.#isWhole
+    const { headersSent, statusCode } = this.#response
+    if (!headersSent) return
+    this.#status = statusCode
     // An answer from memory is there at once.
-    if (this.#response.headersSent) this.answer()
+    this.answer()
+  }
+
+  get progress (): Progress {
+    return {
+      id: this.#id,
+      operation: this.operation,
+      startedAt: Math.round(performance.timeOrigin + this.#begun),
+      bytesIn: this.#received,
+      bytesOut: this.sent?.() ?? 0,
+      phase: this.#phase(),
+      cache: this.cache
+    }
   }
 
   summary (): OperationSummary {
-    const { statusCode, headersSent } = this.#response
     return {
       id: this.#id,
       operation: this.operation,
       outcome: this.#outcome(),
-      status: headersSent ? statusCode : 0,
+      status: this.#status,
       code: isOurs(this.#error) ? this.#error.code : null,
       bytesIn: this.#received,
       bytesOut: this.sent?.() ?? this.#announced(),
@@ -108,6 +147,17 @@ export class OperationRecord {
       refs: this.moved?.() ?? [],
       cache: this.cache
     }
+  }
+
+  #phase (): Progress['phase'] {
+    if (this.operation === null || this.#admitted === null) return 'checking'
+    if (this.#answered !== null) return 'sending'
+    if (this.isWaiting) return 'waiting'
+    const { phase, service } = this.operation
+    if (phase === 'advertise') return 'listing'
+    if (phase === 'file') return 'sending'
+    if (service !== 'receive-pack') return 'counting'
+    return this.#isReceived ? 'checking' : 'receiving'
   }
 
   #outcome (): Outcome {
@@ -121,7 +171,7 @@ export class OperationRecord {
   }
 
   #announced (): number {
-    const length = Number(this.#response.getHeader('content-length') ?? 0)
+    const length = Number(this.contentLength?.() ?? this.#response.getHeader('content-length') ?? 0)
     return this.#isWhole && this.#response.req?.method !== 'HEAD' ? length : 0
   }
 }

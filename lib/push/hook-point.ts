@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream'
 import type { GitProcess } from '../git/git-process.ts'
 import { endGroup } from '../git/process-group.ts'
 import type { GitDirectory } from '../repository/git-directory.ts'
@@ -12,8 +11,7 @@ import { OWN_HOOKS } from './shim.ts'
 
 /** Bytes of messages that may wait for a client that does not read them. What comes on top is dropped. */
 const MAX_WAITING = 1024 * 1024
-const TIMED_OUT = 'hook timed out'
-const FAILED = 'hook failed'
+const [TIMED_OUT, FAILED] = ['hook timed out', 'hook failed'] as const
 const OVER = new Error('the push is over')
 const OTHERS_REJECTED = 'another ref of the push was rejected'
 
@@ -49,8 +47,8 @@ export interface HookPoint {
   /** Takes over git's channel. To be called in the turn in which git was started. */
   attach (git: GitProcess): void
   /**
-   * Aborts preReceive, refuses it if it comes, and frees everything once git and postReceive have ended: what has moved is told, even
-   * when nobody is left who pushed it. It does not end git: whoever started it does, at the same time.
+   * Aborts preReceive, and frees everything once git and postReceive have ended: what has moved is told, even when nobody is left who
+   * pushed it. It does not end git: whoever started it does, at the same time.
    */
   close (): Promise<void>
   /** Aborts postReceive as well. */
@@ -85,13 +83,12 @@ class Point implements HookPoint {
   /** Processes of hooks that are being ended. */
   readonly #ending = new Set<Promise<void>>()
   #git: GitProcess | undefined
-  #channel: Duplex | undefined
   /** The ref whose update hook was asked last. */
   #updating: string | undefined
   #timer: NodeJS.Timeout | undefined
   #posting: Promise<void> | undefined
-  /** What git tells its hooks of the push itself. */
-  #environment: Record<string, string> = {}
+  /** GIT_PUSH_*: what git tells its hooks of the push itself. */
+  readonly #environment: Record<string, string> = {}
   #closing: Promise<void> | undefined
 
   constructor (options: HookPointOptions, hooks: PushHooks) {
@@ -106,7 +103,6 @@ class Point implements HookPoint {
     const { channel } = git
     if (channel === undefined) throw new TypeError('git was started without a hookFolder')
     this.#git = git
-    this.#channel = channel
     channel.on('data', (chunk: Buffer) => {
       try {
         for (const record of this.#records.push(chunk)) this.#hear(record)
@@ -143,7 +139,7 @@ class Point implements HookPoint {
 
   async #preReceive (record: ReceiveRecord): Promise<void> {
     const { preReceive, onError } = this.#options
-    this.#environment = Object.fromEntries(Object.entries(record.environment).filter(([name]) => name.startsWith('GIT_PUSH_')))
+    for (const [name, value] of Object.entries(record.environment)) if (name.startsWith('GIT_PUSH_')) this.#environment[name] = value
     try {
       this.#over.signal.throwIfAborted()
       const verdict = preReceive === undefined ? { ok: true as const } : await this.#call(record, preReceive, this.#over.signal)
@@ -216,8 +212,7 @@ class Point implements HookPoint {
   }
 
   #say (text: string): void {
-    const channel = this.#channel as Duplex
-    if (channel.writableLength > MAX_WAITING) return
+    if ((this.#git?.channel?.writableLength ?? 0) > MAX_WAITING) return
     // A shell's variables hold no NUL.
     for (const line of text.replace(/\n$/, '').replaceAll('\0', '').split('\n')) this.#write(`m${line}\n`)
   }
@@ -227,26 +222,25 @@ class Point implements HookPoint {
   }
 
   #write (line: string): void {
-    if (this.#channel?.writable === true) this.#channel.write(line)
+    if (this.#git?.channel?.writable === true) this.#git.channel.write(line)
   }
 
   /** git has ended: nobody waits for an answer any more. */
   #end (): void {
     clearTimeout(this.#timer)
     this.#over.abort(OVER)
-    this.#channel?.destroy()
+    this.#git?.channel?.destroy()
   }
 
   async #free (): Promise<void> {
     // The channel stays for as long as git does: past pre-receive refs move, and its hooks ask on.
     this.#over.abort(OVER)
-    const git = this.#git
-    const exit = await git?.exited
+    const [git, exit] = [this.#git, await this.#git?.exited]
     // Who watched it is gone, and it may run on.
     if (git !== undefined && exit?.error !== undefined) await endGroup(git.pid)
     this.#end()
-    const commands = this.#posting === undefined ? this.#options.moved?.() ?? [] : []
-    if (commands.length > 0) this.#posting = this.#postReceive({ hook: 'post-receive', environment: this.#environment, commands })
+    const { moved = () => [] } = this.#options
+    if (this.#posting === undefined && moved().length > 0) await this.#postReceive({ hook: 'post-receive', environment: this.#environment, commands: moved() })
     await this.#posting
     while (this.#ending.size > 0) await Promise.all(this.#ending)
     await this.#hooks.remove()

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { namespacePrefix } from '../protocol/namespace.ts'
 import type { GitDirectory } from '../repository/git-directory.ts'
@@ -26,6 +26,9 @@ export async function touchedRefs ({ common }: GitDirectory, namespace: string |
 }
 
 async function symbolicTarget (file: string): Promise<string | null> {
+  // refs/files-backend.c still reads what core.preferSymlinkRefs wrote.
+  const link = await readlink(file).catch(() => '')
+  if (link.startsWith('refs/')) return link
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => null)
   if (handle === null) return null
   try {

@@ -1,14 +1,15 @@
 import { pipeline } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Context } from '../context.ts'
-import { gitOptions } from '../git/environment.ts'
+import type { Asker } from '../answers/discovery.ts'
+import { startInTurn, type Context } from '../context.ts'
+import { capture } from '../git/capture.ts'
 import type { Operation } from '../limits/operations.ts'
 import { DumbListing } from '../protocol/dumb-listing.ts'
 import { namespacePrefix } from '../protocol/namespace.ts'
 import { admit, type Admitted } from './admit.ts'
 import { targetOf, type Family } from './families.ts'
 import { neverCache } from './headers.ts'
-import { runService } from './run-service.ts'
+import { askerOf, runService } from './run-service.ts'
 
 /** An object name and a ref name. */
 const HEAD_LIMIT = 16_384
@@ -37,15 +38,14 @@ export async function dumbInfoRefs (context: Context, operation: Operation, requ
 export async function head (context: Context, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const admitted = await admitDumb(context, operation, request, reply, 'head')
   if (admitted.private) neverCache(reply, true)
-  return reply.header('content-type', 'text/plain').send(await resolveHead(context, admitted))
+  return reply.header('content-type', 'text/plain').send(await resolveHead(context, admitted, askerOf(operation, request, admitted)))
 }
 
-async function resolveHead (context: Context, { repository, environment, namespace }: Admitted): Promise<string> {
-  const { git } = context.options
+async function resolveHead (context: Context, { repository, environment, namespace }: Admitted, asker: Asker): Promise<string> {
   const prefix = namespacePrefix(namespace)
   const name = `${prefix}HEAD`
-  const args = [...gitOptions(repository.directory, git.config), `--git-dir=${repository.directory}`, 'rev-parse', name, '--symbolic-full-name', name]
-  const { code, stdout } = await context.starter.capture(args, { ...context.env, ...environment }, HEAD_LIMIT)
+  const args = [`--git-dir=${repository.directory}`, 'rev-parse', name, '--symbolic-full-name', name]
+  const { code, stdout } = await capture(await startInTurn(context, repository, asker, args, environment, { input: false }), HEAD_LIMIT)
   const [id = '', target = ''] = stdout.split('\n')
   if (code !== 0) return ''
   // A detached HEAD is its own full name.

@@ -2,16 +2,18 @@ import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { startFor, type Context } from '../context.ts'
-import { BusyError, TooLargeError } from '../errors.ts'
+import { BusyError, HookTimeoutError, InternalError, isOurs, RefusedError, TooLargeError } from '../errors.ts'
 import { unpack } from '../git/unpack.ts'
 import { callWithin, hookFailure, isHeard, publicReason, tell } from '../hook-runner.ts'
 import type { GitPushCommand } from '../hooks.ts'
 import { ByteLimit } from '../limits/byte-limit.ts'
 import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
+import type { OperationRecord } from '../limits/record.ts'
 import { encodePushHead, type PushCommand, type PushHead } from '../protocol/push-head.ts'
 import { movedRefs, PushReportReader } from '../protocol/report-reader.ts'
 import { pushError, pushReport } from '../protocol/report-status.ts'
+import { HookTimeout } from '../push/hook-call.ts'
 import { hooksPath, ownHooks } from '../push/hook-own.ts'
 import { openHookPoint, type HookPoint } from '../push/hook-point.ts'
 import { Push } from '../push/push.ts'
@@ -46,6 +48,9 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   if (Number(request.headers['content-length']) > limits.maxPushBytes + bytes.length) {
     return await refuse(operation, reply, [sent, body], new TooLargeError(`a push may have ${limits.maxPushBytes} bytes`), head)
   }
+  if (await readsForeignFile(context, admitted)) {
+    return await refuse(operation, reply, [sent, body], new RefusedError('the repository\'s receive.fsck.skipList is not trusted'), head)
+  }
   await decide(context, request, operation, push)
   const refused = push.rejected(hooks.partial)
   if (refused.length > 0 && refused.length === head.commands.length) {
@@ -57,8 +62,9 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   const reader = new PushReportReader(head.capabilities)
   const moved = (): PushCommand[] => movedRefs(reader.report, kept)
   if (kept.length > 0) record.moved = () => reader.report === null ? null : moved()
+  await context.sweep(admitted.repository)
   const whole = stage === null ? null : wholeness(body)
-  const point = await hookPoint(context, request, admitted, { push, moved, whole })
+  const point = await hookPoint(context, request, admitted, { record, push, moved, whole })
   const report = new ReportStage(head, { refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref) })
   const run: Run = {
     operation,
@@ -99,6 +105,11 @@ function sizeOptions (maxBytes: number): string[] {
   return maxBytes === Infinity ? [] : ['-c', `receive.maxInputSize=${maxBytes}`]
 }
 
+/** git reads the file that receive.fsck.skipList names, and tells the pusher the first line of it that is no object name (oidset.c). */
+async function readsForeignFile ({ options: { git, trustConfig }, readConfig }: Context, { repository }: Admitted): Promise<boolean> {
+  return !trustConfig && (await readConfig(repository)).get('receive.fsck.skiplist') !== git.config['receive.fsck.skipList']
+}
+
 /** Asks onPush. */
 async function decide (context: Context, request: FastifyRequest, operation: Operation, push: Push): Promise<void> {
   const { hooks } = context.options
@@ -111,11 +122,11 @@ async function decide (context: Context, request: FastifyRequest, operation: Ope
 }
 
 /** Resolves when the whole body has ended well, behind the host's stage. */
-async function wholeness (body: Readable): Promise<void> {
+function wholeness (body: Readable): Promise<void> {
   const end = finished(body, { writable: false })
   // Whoever feeds git hears of it as well.
   end.catch(() => {})
-  await end
+  return end
 }
 
 /** Where symbolic refs lead, if anybody wants to know. */
@@ -130,6 +141,7 @@ async function resolveCommands ({ options: { hooks } }: Context, { repository, n
 
 /** What happens at git's hook points. */
 interface AtHookPoint {
+  record: OperationRecord
   push: Push
   moved: () => PushCommand[]
   /** git does not read what follows a pack, so it gets to its hook before the host's stage has seen the end. */
@@ -137,7 +149,7 @@ interface AtHookPoint {
 }
 
 /** git's own hook points, if anybody wants to hear of them. */
-async function hookPoint (context: Context, request: FastifyRequest, { repository, environment }: Admitted, { push, moved, whole }: AtHookPoint): Promise<HookPoint | null> {
+async function hookPoint (context: Context, request: FastifyRequest, { repository, environment }: Admitted, { record, push, moved, whole }: AtHookPoint): Promise<HookPoint | null> {
   const { env, options: { git, hooks }, starter } = context
   const [before, after] = [whole !== null || isHeard(hooks, 'preReceive'), isHeard(hooks, 'postReceive')]
   if (push.commands.length === 0 || (!before && !after)) return null
@@ -160,11 +172,15 @@ async function hookPoint (context: Context, request: FastifyRequest, { repositor
         } catch (error) {
           // Whoever aborted it says why.
           if (call.signal.aborted) throw call.signal.reason
+          record.fail(isOurs(error) ? error : new InternalError(), { inBand: true })
           return { ok: false, reason: publicReason(error, request.id, request.log) }
         }
       },
     moved,
     postReceive: !after ? undefined : async (call) => await tell(hooks, 'postReceive', push.postReceive(call)),
-    onError: (err, hook) => request.log.error({ err, hook }, 'a hook failed')
+    onError: (err, hook) => {
+      if (hook === 'pre-receive' && err instanceof HookTimeout) record.fail(new HookTimeoutError(), { inBand: true })
+      request.log.error({ err, hook }, 'a hook failed')
+    }
   })
 }

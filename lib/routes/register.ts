@@ -38,8 +38,11 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
     scope.route({
       ...route,
       method: methods,
+      config: { gitOperation: true },
       handler: async (request, reply) => {
-        const record = new OperationRecord(request.id, reply.raw)
+        const record = new OperationRecord(request.id, reply.raw, request.log)
+        record.address = request.ip
+        record.contentLength = () => reply.getHeader('content-length')
         const operation = context.operations.begin(reply.raw, record)
         record.count((request.body ?? request.raw) as Readable)
         try {

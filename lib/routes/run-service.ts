@@ -2,7 +2,7 @@ import { pipeline, type Duplex, type Readable, type Transform } from 'node:strea
 import type { FastifyRequest } from 'fastify'
 import type { Asker } from '../answers/discovery.ts'
 import { startInTurn, type Context } from '../context.ts'
-import { IdleTimeoutError, isOurs } from '../errors.ts'
+import { IdleTimeoutError, isOurs, MalformedRequestError } from '../errors.ts'
 import { endGit } from '../git/end-process.ts'
 import { feed } from '../git/feed.ts'
 import type { GitExit } from '../git/exit.ts'
@@ -80,7 +80,7 @@ export async function runService (context: Context, request: FastifyRequest, run
   const { body } = run
   if (run.head !== undefined) git.stdin.write(run.head)
   if (body === null) git.stdin.end()
-  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true, limit: run.limit ?? null }).then(() => drain(body, write ? MAX_UNWANTED : undefined), (error) => answer.destroy(error))
+  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true, limit: run.limit ?? null }).then(() => drain(body, write ? MAX_UNWANTED : undefined), (error) => answer.destroy(isOurs(error) ? error : new MalformedRequestError('the body broke off')))
   operation.own(end)
   await answer.started()
   operation.record.answer()
@@ -91,12 +91,15 @@ export async function runService (context: Context, request: FastifyRequest, run
 }
 
 async function startGit (context: Context, request: FastifyRequest, { admitted, args, body, operation, point }: Run, env: Record<string, string>, write: boolean): Promise<GitProcess> {
+  operation.record.isWaiting = true
   try {
     const asker = { user: admitted.operation.user, address: request.ip, left: operation.over }
     return await startInTurn(context, admitted.repository, asker, args, env, { write, input: body !== null, hookFolder: point?.hookFolder })
   } catch (error) {
     await point?.close()
     throw error
+  } finally {
+    operation.record.isWaiting = false
   }
 }
 

@@ -1,7 +1,9 @@
+import { PassThrough, type Readable } from 'node:stream'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { expect, test } from 'tstyche'
 import gitHttp, {
-  errors, gitHttp as named, type Authorize, type GitHttp, type GitHttpOptions, type GitOperation, type Verdict
+  errors, gitHttp as named, type Authorize, type GitFetch, type GitHttp, type GitHttpHooks, type GitHttpOptions, type GitOperation, type GitPush,
+  type OperationSummary, type Outcome, type PostReceive, type PreReceive, type Verdict
 } from '../../lib/index.ts'
 
 const app = Fastify()
@@ -38,4 +40,54 @@ test('authorize sees the operation and the request, and answers a verdict', () =
 test('the instance is decorated, and errors are exported with their codes', () => {
   expect(app.gitHttp).type.toBe<GitHttp>()
   expect(new errors.ForbiddenError().code).type.toBe<'FST_GIT_FORBIDDEN'>()
+})
+
+test('hooks see what the README says, and answer nothing', () => {
+  const hooks: GitHttpHooks = {
+    onFetch: (fetch) => {
+      expect(fetch).type.toBe<GitFetch>()
+      expect(fetch.wants).type.toBe<readonly string[]>()
+      expect(fetch.depth).type.toBe<number | undefined>()
+      expect(fetch.reject('no')).type.toBe<void>()
+    },
+    onPush: async (push) => {
+      expect(push).type.toBe<GitPush>()
+      expect(push.operation).type.toBe<GitOperation>()
+      expect(push.request).type.toBe<FastifyRequest>()
+      for (const { kind, touches } of push.commands) {
+        expect(kind).type.toBe<'create' | 'update' | 'delete'>()
+        expect(touches).type.toBe<string[]>()
+      }
+      push.reject('refs/heads/main', 'protected branch')
+      push.rejectAll('no')
+      push.message('hello')
+    },
+    preReceive: async (push) => {
+      expect(push).type.toBe<PreReceive>()
+      const { stdout, exited } = await push.git(['log', '--format=%s'])
+      expect(stdout).type.toBe<Readable>()
+      expect((await exited).code).type.toBe<number | null>()
+    },
+    postReceive: (push) => {
+      expect(push).type.toBe<PostReceive>()
+      expect(push).type.not.toHaveProperty('reject')
+      expect(push.environment).type.toBe<Record<string, string>>()
+    },
+    onFinish: (summary) => {
+      expect(summary).type.toBe<OperationSummary>()
+      expect(summary.outcome).type.toBe<Outcome>()
+      expect(summary.operation).type.toBe<GitOperation | null>()
+    },
+    transformRequest: (operation, request) => {
+      expect(operation).type.toBe<GitOperation>()
+      expect(request).type.toBe<FastifyRequest>()
+      return new PassThrough()
+    },
+    transformResponse: () => null,
+    partial: true,
+    deadline: 5_000
+  }
+  expect(app.register).type.toBeCallableWith(gitHttp, { root: '/srv/git', hooks })
+  expect(app.register).type.not.toBeCallableWith(gitHttp, { root: '/srv/git', hooks: { onpush: () => {} } })
+  expect<{ transformRequest: () => string }>().type.not.toBeAssignableTo<GitHttpHooks>()
 })

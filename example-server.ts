@@ -1,19 +1,13 @@
 #!/usr/bin/env node
 /** The command `fastify-git-http`: serves the repositories of a folder. `--help` tells what it can do. */
-import { realpath } from 'node:fs/promises'
-import { announcement, isLoopback } from './lib/command/announce.ts'
+import cluster from 'node:cluster'
 import { readArguments, usage, type ServeSettings } from './lib/command/arguments.ts'
 import { toFailure } from './lib/command/failure.ts'
-import { listen } from './lib/command/listen.ts'
-import { createLog } from './lib/command/log.ts'
 import { passwordLine } from './lib/command/passwd.ts'
-import { createApp } from './lib/command/server.ts'
-import { stopOnSignals } from './lib/command/shutdown.ts'
+import { serveAlone } from './lib/command/serve.ts'
 import { packageVersion, requireGit } from './lib/command/version.ts'
-import { findRepositories } from './lib/repository/find.ts'
-
-/** Milliseconds that the search for repositories may delay the announcement. */
-const SEARCH = 3_000
+import { serveWithWorkers } from './lib/command/workers/index.ts'
+import { serveAsWorker } from './lib/command/workers/worker.ts'
 
 // Whoever reads the announcement may leave after it (`| head -1`).
 process.stdout.on('error', () => {})
@@ -31,14 +25,9 @@ try {
 }
 
 async function serve (settings: ServeSettings): Promise<void> {
+  const { workers } = settings
+  if (workers !== undefined && cluster.isWorker) return await serveAsWorker(settings, workers)
   await requireGit()
-  const app = await createApp(settings, createLog(settings.logLevel, process.stderr.isTTY))
-  const port = await listen(app, settings.port, settings.host)
-  stopOnSignals(app)
-  if (settings.allowPush && !isLoopback(settings.host)) {
-    app.log.warn(`--allow-push: whoever reaches port ${port} of this machine can change every repository, without a password`)
-  }
-  const root = await realpath(settings.root)
-  const found = await findRepositories(root, { signal: AbortSignal.timeout(SEARCH) })
-  process.stdout.write(announcement({ ...settings, root, port, tls: settings.tls !== undefined }, found))
+  if (workers === undefined) await serveAlone(settings)
+  else await serveWithWorkers(settings, workers)
 }

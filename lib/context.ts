@@ -4,6 +4,7 @@ import type { AnswerCache } from './answers/answer-cache.ts'
 import { gitOptions } from './git/environment.ts'
 import type { GitProcess } from './git/git-process.ts'
 import type { Starter } from './git/starter.ts'
+import type { Sweep } from './git/sweep.ts'
 import type { Admission, SlotAsker } from './limits/admission.ts'
 import type { Operations } from './limits/operations.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -33,6 +34,7 @@ export interface Context {
   creator: Creator
   admission: Admission
   operations: Operations
+  sweep: Sweep
   /** Where git finds our hooks; made when it is needed first. */
   hookFolder: () => Promise<HookFolder>
 }

@@ -17,6 +17,8 @@ const count: Check = (value) => (Number.isSafeInteger(value) && value as number 
 const positive: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number from 1'
 const store: Check = (value) =>
   (isObject(value) && ['get', 'put'].every((name) => typeof value[name] === 'function')) || 'must have the functions get and put'
+const register: Check = (value) =>
+  (isObject(value) && typeof value['registerMetric'] === 'function') || 'must be a Registry of prom-client'
 const realm: Check = (value) =>
   (typeof value === 'string' && /^[\x20-\x7e]+$/.test(value) && !/["\\]/.test(value)) || 'must be printable ASCII without quotes and backslashes'
 const booleanOrCallback: Check = (value) =>
@@ -55,10 +57,11 @@ const CHECKS: Checks = {
   namespace: callback,
   environment: callback,
   git: { path: text, config },
+  trustConfig: boolean,
   spawner: { processes },
   cache: {
     answers: offOr('cache.answers', { maxBytes: bytes }),
-    packs: offOr('cache.packs', { maxMemory: bytes, directory: text, maxBytes: bytes, maxAge: duration, minOccurrences: count, store, header: boolean })
+    packs: offOr('cache.packs', { maxMemory: bytes, directory: text, maxBytes: bytes, maxAge: duration, minOccurrences: count, store, header: boolean, shared: boolean })
   },
   hooks: {
     onFetch: callback,
@@ -71,6 +74,7 @@ const CHECKS: Checks = {
     partial: boolean,
     deadline: duration
   },
+  metrics: { register },
   limits: {
     idleTimeout: duration,
     closeGrace: duration,

@@ -1,10 +1,13 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { FastifyRequest } from 'fastify'
+import type { LevelWithSilent } from 'pino'
 import { InvalidOptionError } from './errors.ts'
+import { DISTRUST_CONFIG } from './git/distrust.ts'
 import { checkOptions } from './option-checks.ts'
 import type { GitHttpHooks } from './hooks.ts'
 import type { Authenticate, Authorize, Awaitable, GitOperation } from './operation.ts'
+import type { MetricsOptions } from './metrics/registry.ts'
 import type { PackStore } from './packs/pack-store.ts'
 
 /** Options of `fastify.register(gitHttp, options)`. Exactly one of `root` and `resolve` is required. */
@@ -50,6 +53,13 @@ export interface GitHttpOptions {
     config?: Record<string, string>
   }
   /**
+   * False when somebody else than the server's owner may write a repository's config or hooks: overrides all in there that runs
+   * programs, so that no hook of the repository runs, a push never touches a working copy, and `git gc --auto` is the
+   * host's to run. Functions in `hooks` are not concerned. Not together with `services.uploadArchive`, because
+   * archives run programs of any name (`tar.<format>.command`, `filter.<driver>.smudge`). Default true.
+   */
+  trustConfig?: boolean
+  /**
    * The helper processes that start git, so that starting one does not stop the server's event loop: for 1 ms in a small
    * process, 40 ms in one with a heap of 1 GB.
    */
@@ -61,6 +71,13 @@ export interface GitHttpOptions {
   /** Functions of the host that decide on and hear of operations. */
   hooks?: GitHttpHooks
   limits?: GitHttpLimits
+  /** Figures for Prometheus; needs the package prom-client. Default: none. */
+  metrics?: MetricsOptions
+  /**
+   * Fastify's own: the lowest level that the plugin's routes log at. Each operation is told at its end in one line at `info`
+   * ({@link OperationSummary}), so `warn` leaves these lines out.
+   */
+  logLevel?: LevelWithSilent
 }
 
 export interface GitHttpCache {
@@ -95,6 +112,11 @@ export interface GitHttpPackCache {
   minOccurrences?: number
   /** Keeps complete answers in place of the folder, an object store for example. */
   store?: PackStore
+  /**
+   * Other processes of this machine serve the same repositories with the same folder: identical fetches at the same time cost one
+   * git for all of them, not one for each process. Everything is kept then (`minOccurrences` is 0 by default). Default false.
+   */
+  shared?: boolean
   /** Send `x-git-cache: hit|shared|miss|bypass` with each answer to a fetch; it always is in the log. Default false. */
   header?: boolean
 }
@@ -140,6 +162,7 @@ export interface ResolvedOptions extends GitHttpOptions {
   realm: string
   services: Required<GitHttpServices>
   exportAll: boolean
+  trustConfig: boolean
   git: { path: string, config: Record<string, string> }
   spawner: { processes: number }
   cache: { answers: false | { maxBytes: number }, packs: false | (GitHttpPackCache & { header: boolean }) }
@@ -160,15 +183,20 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
   if (options.accessFile !== undefined && options.authenticate !== undefined) {
     throw new InvalidOptionError('accessFile', 'cannot be combined with \'authenticate\'')
   }
+  const trustConfig = options.trustConfig ?? true
+  if (!trustConfig && options.services?.uploadArchive === true) {
+    throw new InvalidOptionError('services.uploadArchive', 'cannot be combined with \'trustConfig: false\'')
+  }
   return {
     ...options,
+    trustConfig,
     root: options.root === undefined ? undefined : resolve(options.root),
     publicRead: options.publicRead ?? true,
     publicWrite: options.publicWrite ?? false,
     realm: options.realm ?? 'git',
     services: { uploadPack: true, receivePack: true, uploadArchive: false, dumb: true, ...defined(options.services) },
     exportAll: options.exportAll ?? true,
-    git: { path: executable(options.git?.path ?? 'git'), config: options.git?.config ?? {} },
+    git: { path: executable(options.git?.path ?? 'git'), config: { ...(trustConfig ? {} : DISTRUST_CONFIG), ...options.git?.config } },
     spawner: { processes: options.spawner?.processes ?? 2 },
     cache: {
       answers: options.cache?.answers === false ? false : { maxBytes: options.cache?.answers?.maxBytes ?? 64 * 1024 * 1024 },

@@ -57,6 +57,15 @@ export class AnswerCache {
     this.#kept = new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ bytes, gzip }, key) => bytes.length + (gzip?.length ?? 0) + key.length })
   }
 
+  /** Bytes that are kept. */
+  get bytes (): number {
+    return this.#kept.calculatedSize
+  }
+
+  get maxBytes (): number {
+    return this.#maxBytes
+  }
+
   /** The answer for `key`; null when it is too large to be held in memory. */
   async get (key: string, asker: Waiting, make: Make): Promise<Answer | null> {
     const kept = this.#kept.get(key)

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { resolveOptions } from '../options.ts'
 import { Failure } from './failure.ts'
@@ -15,10 +16,15 @@ const OPTIONS: Array<{ name: string, value?: string, text: string, fallback?: st
   { name: 'tls-key', value: 'FILE', text: 'its private key, PEM', fallback: 'off' },
   { name: 'trust-proxy', text: 'believe X-Forwarded-For of the proxy in front', fallback: 'off' },
   { name: 'no-web', text: 'serve git only, no pages for browsers', fallback: 'off' },
+  { name: 'workers', value: 'N', text: 'serve with N processes, or auto: one for each core; SIGHUP replaces them', fallback: 'this process alone' },
+  { name: 'metrics-port', value: 'PORT', text: 'serve figures for Prometheus at /metrics on PORT (needs the package prom-client)', fallback: 'off' },
+  { name: 'metrics-host', value: 'ADDRESS', text: 'listen for that on ADDRESS', fallback: 'localhost' },
   { name: 'log-level', value: 'LEVEL', text: 'fatal, error, warn, info, debug, trace or silent', fallback: 'info' },
   { name: 'help', text: 'print this' },
   { name: 'version', text: 'print the version' }
 ]
+/** More are no faster, and each has memory of its own. */
+const MAX_WORKERS = 256
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 const CONFIG = Object.fromEntries(OPTIONS.map(({ name, value }) => [name, { type: value === undefined ? 'boolean' : 'string' } as const]))
 
@@ -37,6 +43,9 @@ export interface ServeSettings {
   trustProxy: boolean
   /** Pages for browsers. */
   web: boolean
+  /** Processes besides this one; undefined: this one serves alone. */
+  workers: number | undefined
+  metrics: { port: number, host: string } | undefined
   logLevel: string
 }
 
@@ -96,7 +105,7 @@ function readSettings (values: Values): ServeSettings {
   }
   const settings: ServeSettings = {
     root: text('root') ?? '.',
-    port: readPort(text('port') ?? '8080'),
+    port: readPort('port', text('port') ?? '8080'),
     host: text('host')?.replace(/^\[(.*)\]$/, '$1'),
     prefix: readPrefix(text('prefix') ?? '/'),
     accessFile: text('access-file'),
@@ -105,6 +114,8 @@ function readSettings (values: Values): ServeSettings {
     tls: readTls(text('tls-cert'), text('tls-key')),
     trustProxy: values['trust-proxy'] === true,
     web: values['no-web'] !== true,
+    workers: readWorkers(text('workers')),
+    metrics: readMetrics(text('metrics-port'), text('metrics-host')),
     logLevel: text('log-level') ?? 'info'
   }
   if (!LOG_LEVELS.includes(settings.logLevel)) throw wrong(`--log-level must be one of ${LOG_LEVELS.join(', ')}, not '${settings.logLevel}'`)
@@ -112,9 +123,22 @@ function readSettings (values: Values): ServeSettings {
   return settings
 }
 
-function readPort (text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw wrong(`--port must be a number from 0 to 65535, not '${text}'`)
+function readPort (name: string, text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw wrong(`--${name} must be a number from 0 to 65535, not '${text}'`)
   return Number(text)
+}
+
+function readWorkers (text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (text === 'auto') return availableParallelism()
+  if (!/^\d{1,3}$/.test(text) || Number(text) < 1 || Number(text) > MAX_WORKERS) throw wrong(`--workers must be auto or a number from 1 to ${MAX_WORKERS}, not '${text}'`)
+  return Number(text)
+}
+
+function readMetrics (port: string | undefined, host: string | undefined): ServeSettings['metrics'] {
+  if (port !== undefined) return { port: readPort('metrics-port', port), host: host ?? 'localhost' }
+  if (host !== undefined) throw wrong('--metrics-host needs --metrics-port')
+  return undefined
 }
 
 /** A prefix becomes a route, in which `:` and `*` have a meaning. */

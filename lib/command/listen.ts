@@ -29,12 +29,13 @@ async function listenEverywhere (app: Pick<FastifyInstance, 'listen'>, port: num
   }
 }
 
-function listenFailure (error: unknown, port: number, host: string | undefined): unknown {
+/** `option`: what stands before `port` and `host` in the names of the options. */
+export function listenFailure (error: unknown, port: number, host: string | undefined, option: '' | 'metrics-' = ''): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
-    case 'EADDRINUSE': return new Failure(`port ${port} is in use; choose another one with --port`)
-    case 'EACCES': return new Failure(`port ${port} may not be used by this user; choose one from 1024 with --port`)
-    case 'EADDRNOTAVAIL': return new Failure(`--host: ${host} is no address of this machine`)
-    case 'ENOTFOUND': case 'EAI_AGAIN': return new Failure(`--host: ${host} was not found`)
+    case 'EADDRINUSE': return new Failure(`port ${port} is in use; choose another one with --${option}port`)
+    case 'EACCES': return new Failure(`port ${port} may not be used by this user; choose one from 1024 with --${option}port`)
+    case 'EADDRNOTAVAIL': return new Failure(`--${option}host: ${host} is no address of this machine`)
+    case 'ENOTFOUND': case 'EAI_AGAIN': return new Failure(`--${option}host: ${host} was not found`)
     default: return error
   }
 }

@@ -2,30 +2,63 @@ import { readFile, stat } from 'node:fs/promises'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import gitHttp, { web } from '../index.ts'
+import gitHttp, { web, type MetricsRegistry } from '../index.ts'
+import type { StatusSource } from '../web/status-source.ts'
 import type { ServeSettings } from './arguments.ts'
 import { Failure, fileFailure } from './failure.ts'
+import { registerHealth } from './health.ts'
+import { CommandLog } from './log.ts'
+import { share } from './share.ts'
 
 /** Longer than the 60 s after which common proxies drop an idle connection, so that none is closed under a request. */
 const KEEP_ALIVE = 72_000
 /** Milliseconds for a request's headers. */
 const HEADERS = 60_000
+/** Milliseconds that connections get to end while others are let in elsewhere, and between two looks at who is idle. */
+const [PARTING, PARTING_INTERVAL] = [60_000, 200]
 /** Milliseconds that connections get to end by themselves after the last transfer. */
 const LINGER = 5_000
+
+/** What depends on the process that serves. */
+export interface Surroundings {
+  log: FastifyBaseLogger
+  register?: MetricsRegistry | undefined
+  /** One of several processes. */
+  worker?: {
+    id: number
+    /** How many there are. */
+    count: number
+    /** Makes of this process's figures those of all. */
+    all: (own: StatusSource) => StatusSource
+  }
+}
+
+export interface Served {
+  /** Does not listen yet. */
+  app: FastifyInstance
+  /**
+   * Lets nobody in any more, and answers those who are in for as long as they stay, a minute at most: a client may be between
+   * two requests of one clone.
+   */
+  leave: () => Promise<void>
+}
 
 /**
  * A Fastify for `settings` that does not listen yet.
  *
  * @throws Failure when a folder or file cannot be used; AccessFileError when the access file is wrong.
  */
-export async function createApp (settings: ServeSettings, log: FastifyBaseLogger): Promise<FastifyInstance> {
+export async function createApp (settings: ServeSettings, { log, register, worker }: Surroundings): Promise<Served> {
   await requireFolder(settings.root)
   const tls = settings.tls === undefined ? undefined : await readTls(settings.tls)
   const connections = new Connections()
   const app = Fastify({
     loggerInstance: log,
+    logController: new CommandLog(),
+    ...(worker === undefined ? {} : { genReqId: requestIds(worker.id) }),
     // One proxy: the address that it saw. Further to the left in X-Forwarded-For stands what clients claim.
     trustProxy: settings.trustProxy && ((_address: string, hop: number) => hop === 0),
     ...(tls === undefined ? {} : { http2: true, https: tls }),
@@ -38,15 +71,28 @@ export async function createApp (settings: ServeSettings, log: FastifyBaseLogger
     prefix: settings.prefix,
     accessFile: settings.accessFile,
     realm: settings.realm,
-    publicWrite: settings.allowPush
+    publicWrite: settings.allowPush,
+    metrics: register === undefined ? undefined : { register },
+    ...(worker === undefined ? {} : share(worker.count))
   })
+  registerHealth(app)
   if (settings.web) {
     const { root, prefix } = settings
-    await app.register(web, { ...app.gitHttp.pages(prefix), prefix, root })
+    const own = app.gitHttp.status()
+    await app.register(web, { ...app.gitHttp.pages(prefix), prefix, root, status: worker?.all(own) ?? own })
   }
   // Only behind the transfers in flight; not awaited, because Fastify gives preClose hooks no more than its pluginTimeout.
   app.addHook('preClose', async () => { app.gitHttp.drain().then(() => connections.end()) })
-  return app
+  app.addHook('onSend', async (request, reply) => {
+    if (connections.isLeaving && request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
+  })
+  return { app, leave: async () => await connections.leave() }
+}
+
+/** Ids that no other process gives. */
+function requestIds (worker: number): () => string {
+  let last = 0
+  return () => `req-${worker}-${(++last).toString(36)}`
 }
 
 /**
@@ -64,11 +110,27 @@ function createListener (handler: () => void, tls: { cert: Buffer, key: Buffer }
 class Connections {
   readonly #sockets = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
+  /** Several where a name has several addresses. */
+  readonly #servers = new Set<HttpServer>()
+  isLeaving = false
 
   watch (server: HttpServer): HttpServer {
+    this.#servers.add(server)
     server.on('connection', (socket: Socket) => keep(this.#sockets, socket))
     server.on('session', (session: ServerHttp2Session) => keep(this.#sessions, session))
     return server
+  }
+
+  /** Resolves when nobody is connected any more. */
+  async leave (): Promise<void> {
+    this.isLeaving = true
+    for (const server of this.#servers) server.close()
+    for (const session of this.#sessions) session.close()
+    const end = performance.now() + PARTING
+    while (this.#sockets.size > 0 && performance.now() < end) {
+      await delay(PARTING_INTERVAL)
+      for (const server of this.#servers) server.closeIdleConnections?.()
+    }
   }
 
   /** HTTP/2 sessions end after their streams. Sockets that are open even then are cut. */

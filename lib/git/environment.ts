@@ -12,8 +12,8 @@ export function inheritedEnvironment (source: NodeJS.ProcessEnv = process.env): 
 
 export interface RequestEnvironment {
   user: string | null
-  /** The client's address as Fastify sees it (`trustProxy` decides). */
-  address: string
+  /** The client's address as Fastify sees it (`trustProxy` decides); a connection that is closed has none any more. */
+  address: string | undefined
   /** A `Git-Protocol` value that passed its grammar. */
   protocol?: string
   /** `GIT_NAMESPACE`. */
@@ -24,7 +24,7 @@ export interface RequestEnvironment {
  * What a repository's hooks learn about the request, computed as git's http-backend.c
  * does in run_service().
  */
-export function requestEnvironment ({ user, address, protocol, namespace }: RequestEnvironment): Record<string, string> {
+export function requestEnvironment ({ user, address = '', protocol, namespace }: RequestEnvironment): Record<string, string> {
   const name = user === null ? 'anonymous' : printable(user)
   // A socket that listens on IPv6 and IPv4 shows an IPv4 client as ::ffff:192.0.2.1.
   const remote = address.replace(/^::ffff:(?=\d+\.)/i, '')

@@ -4,7 +4,7 @@ import { NICENESS } from './exit.ts'
 import { unavailable, type GitProcess, type StartOptions } from './git-process.ts'
 import { Helper } from './helper.ts'
 import type { StartRequest } from './spawner-messages.ts'
-import { createDirectStarter, type Starter } from './starter.ts'
+import { createDirectStarter, type Starter, type StarterCounters } from './starter.ts'
 
 /** Starts under way with one helper, which does them one after the other. The rest wait here, where the next free helper gets them. */
 const AT_ONCE = 16
@@ -54,6 +54,7 @@ export class Spawner implements Starter {
   readonly #helpers = new Set<Helper>()
   readonly #waiting: Waiting[] = []
   readonly #opening = new Set<Promise<void>>()
+  readonly #count = { restarts: 0, starts: 0 }
   #closed = false
 
   constructor (path: string, log: SpawnerLog) {
@@ -66,6 +67,10 @@ export class Spawner implements Starter {
     await Promise.all(Array.from({ length: processes }, async () => await this.#add(0)))
   }
 
+  get counters (): StarterCounters {
+    return { ...this.#count, helpers: this.#helpers.size, waiting: this.#waiting.length }
+  }
+
   /** Process ids of the helpers that are ready. */
   get pids (): number[] {
     return [...this.#helpers].flatMap(({ pid }) => pid ?? [])
@@ -73,6 +78,7 @@ export class Spawner implements Starter {
 
   async start (args: string[], env: Record<string, string>, { input = true, niceness = NICENESS, hookFolder }: StartOptions = {}): Promise<GitProcess> {
     if (this.#closed) throw unavailable(new Error('the spawner is closed'))
+    this.#count.starts++
     const request: Start = { path: this.#path, args, env, input, niceness, hookFolder }
     const helper = this.#free()
     if (helper !== undefined) return await helper.start(request)
@@ -123,6 +129,7 @@ export class Spawner implements Starter {
       onLost: (helper, reason) => {
         // Not ready yet: open() rejects.
         if (!this.#helpers.delete(helper) || this.#closed) return
+        this.#count.restarts++
         this.#log.error({ err: reason }, 'a helper process that starts git ended; starting another')
         this.#addLater(performance.now() - born < SHORT_LIFE ? failures + 1 : 0)
       }

@@ -1,6 +1,17 @@
 import { captureGit, type Captured } from './capture.ts'
 import { startGit, type GitProcess, type StartOptions } from './git-process.ts'
 
+export interface StarterCounters {
+  /** Helper processes that are ready. */
+  helpers: number
+  /** Helpers that ended and were replaced. */
+  restarts: number
+  /** Gits that were asked for. */
+  starts: number
+  /** Starts that wait for a helper. */
+  waiting: number
+}
+
 /** Whatever runs git, runs it through this. */
 export interface Starter {
   /**
@@ -15,15 +26,24 @@ export interface Starter {
    * @throws GitUnavailableError as `start`; GitFailedError when git was killed, was too slow or said too much.
    */
   capture (args: string[], env: Record<string, string>, limit: number): Promise<Captured>
+  readonly counters?: StarterCounters
   /** Frees what the starter holds and ends what it runs. */
   close (): Promise<void>
 }
 
 /** Starts git from this process: simple, and slower the larger this process is. */
 export function createDirectStarter (path: string): Starter {
+  const counters: StarterCounters = { helpers: 0, restarts: 0, starts: 0, waiting: 0 }
   return {
-    start: async (args, env, options) => await startGit(path, args, env, options),
-    capture: async (args, env, limit) => await captureGit(path, args, env, limit),
+    counters,
+    start: async (args, env, options) => {
+      counters.starts++
+      return await startGit(path, args, env, options)
+    },
+    capture: async (args, env, limit) => {
+      counters.starts++
+      return await captureGit(path, args, env, limit)
+    },
     close: async () => {}
   }
 }

@@ -24,12 +24,18 @@ export class Generation {
   isClaimed: boolean = false
   /** git still writes, or a store still reads. */
   isBusy: boolean = true
+  /** Resolves at the end: whether all of it was stored. */
+  readonly finished: Promise<boolean>
+  /** Where the answer comes from, when it is not from a git of this process. */
+  source: 'hit' | 'shared' | null = null
+  #onFinished!: (isComplete: boolean) => void
   readonly #abandoned = new AbortController()
   /** What the last one who left was told. */
   #lastWords: unknown
 
   constructor (times: number, options: SpoolOptions) {
     this.times = times
+    this.finished = new Promise((resolve) => { this.#onFinished = resolve })
     this.spool = new Spool(options)
   }
 
@@ -49,6 +55,7 @@ export class Generation {
       await this.spool.fail(error instanceof Error ? error : new GitFailedError())
     } finally {
       this.isBusy = false
+      this.#onFinished(this.completed !== null)
     }
   }
 

@@ -15,12 +15,12 @@ export interface MemoryStoreOptions {
 /** Small answers in memory, each one Buffer that is sent as it is; bounded in bytes, the least recently used out. */
 export class MemoryStore implements PackStore {
   readonly maxEntryBytes: number
-  readonly #maxBytes: number
+  readonly maxBytes: number
   readonly #kept: LRUCache<string, Buffer>
   #reserved = 0
 
   constructor ({ maxBytes = 64 * 1024 * 1024, maxEntryBytes = 4 * 1024 * 1024, maxAge = 300_000 }: MemoryStoreOptions = {}) {
-    this.#maxBytes = maxBytes
+    this.maxBytes = maxBytes
     this.maxEntryBytes = Math.min(maxEntryBytes, maxBytes)
     this.#kept = new LRUCache({ maxSize: maxBytes, ttl: maxAge, sizeCalculation: (bytes, key) => bytes.length + key.length })
   }
@@ -48,7 +48,7 @@ export class MemoryStore implements PackStore {
 
   /** Takes memory for an answer that is being made, up to half of all, from the least recently used of those that are kept. */
   reserve (bytes: number): boolean {
-    if (this.#reserved + bytes > this.#maxBytes / 2) return false
+    if (this.#reserved + bytes > this.maxBytes / 2) return false
     this.#reserved += bytes
     this.#makeRoom(0)
     return true
@@ -81,7 +81,7 @@ export class MemoryStore implements PackStore {
   }
 
   #makeRoom (bytes: number): boolean {
-    while (this.#kept.calculatedSize + this.#reserved + bytes > this.#maxBytes) {
+    while (this.#kept.calculatedSize + this.#reserved + bytes > this.maxBytes) {
       if (this.#kept.pop() === undefined) return false
     }
     return true

@@ -1,10 +1,12 @@
 import { LRUCache } from 'lru-cache'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { Waiting } from '../answers/answer-cache.ts'
 import { ClosingError, isOurs } from '../errors.ts'
 import { DirectoryStore } from './directory-store.ts'
-import { Generation, type Generate } from './generation.ts'
+import { Generation, type Generate, type GeneratedAnswer } from './generation.ts'
 import { GuardedStore, type StorePatience } from './guarded-store.ts'
+import { RemoteAnswer } from './frames.ts'
+import { LivePacks, type Lead } from './live.ts'
 import { StoreLookUp } from './look-up.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { PackLog, PackStore } from './pack-store.ts'
@@ -25,10 +27,12 @@ export interface PackCacheOptions {
   maxBytes?: number
   /** How long an answer is kept, in milliseconds. Default 300,000 (5 minutes). */
   maxAge?: number
-  /** An answer is kept when it was asked for more often than this within `maxAge`. Default 1. */
+  /** An answer is kept when it was asked for more often than this within `maxAge`. Default 1, or 0 when it is shared. */
   minOccurrences?: number
   /** Keeps answers instead of the folder, which then holds only those that are being made. */
   store?: PackStore
+  /** Other processes of this machine use the same folder, and make an answer once for all. Default false. */
+  shared?: boolean
   /** For tests. */
   patience?: StorePatience
 }
@@ -51,6 +55,8 @@ export interface PackCounters {
   kept: number
   /** Bytes that are stored now. */
   stored: { memory: number, directory: number }
+  /** At most. */
+  limits: { memory: number, directory: number }
   /** How often something went wrong with keeping or finding. */
   failures: number
 }
@@ -67,6 +73,7 @@ export class PackCache {
   readonly #directory: DirectoryStore
   readonly #store: GuardedStore
   readonly #keepsEverything: boolean
+  readonly #live: LivePacks | null
   readonly #lookUp: StoreLookUp
   readonly #asked: LRUCache<string, { times: number }>
   /** Those that can be joined. */
@@ -76,7 +83,7 @@ export class PackCache {
   readonly #count = { memory: 0, store: 0, shared: 0, misses: 0, kept: 0 }
   #isClosed = false
 
-  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, minOccurrences = 1, store, patience }: PackCacheOptions, log: PackLog) {
+  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, shared = false, minOccurrences = shared ? 0 : 1, store, patience }: PackCacheOptions, log: PackLog) {
     this.#minOccurrences = minOccurrences
     this.#maxAge = maxAge
     this.#trouble = new Trouble(log)
@@ -84,6 +91,7 @@ export class PackCache {
     this.#directory = new DirectoryStore({ directory, maxBytes, maxAge }, this.#trouble)
     this.#store = new GuardedStore(store ?? this.#directory, this.#trouble, patience)
     this.#keepsEverything = store !== undefined
+    this.#live = shared ? new LivePacks(this.#directory.directory.options.path, this.#trouble) : null
     this.#lookUp = new StoreLookUp(this.#store, this.#memory)
     this.#asked = new LRUCache({ max: MAX_COUNTED, ttl: maxAge })
     this.#timer = setInterval(() => this.#memory.sweep(), SWEEP_INTERVAL).unref()
@@ -92,7 +100,8 @@ export class PackCache {
   get counters (): PackCounters {
     const { memory, store, shared, misses, kept } = this.#count
     const stored = { memory: this.#memory.bytes, directory: this.#directory.directory.bytes }
-    return { hits: { memory, store }, shared, misses, kept, stored, failures: this.#trouble.count }
+    const limits = { memory: this.#memory.maxBytes, directory: this.#directory.directory.options.maxBytes }
+    return { hits: { memory, store }, shared, misses, kept, stored, limits, failures: this.#trouble.count }
   }
 
   /**
@@ -125,6 +134,7 @@ export class PackCache {
   async close (): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
+    await this.#live?.close()
     await Promise.all([...this.#running].map(async (generation) => await generation.abandon(new ClosingError())))
     await Promise.all([this.#store.close(), this.#memory.close()])
     await this.#directory.close()
@@ -155,7 +165,7 @@ export class PackCache {
   }
 
   #generate (key: string, times: number, left: AbortSignal, generate: Generate): Promise<PackAnswer> {
-    this.#count.misses++
+    if (this.#live === null) this.#count.misses++
     const generation: Generation = new Generation(times, {
       memory: this.#memory,
       createFile: async () => await this.#directory.directory.create(),
@@ -168,12 +178,41 @@ export class PackCache {
     this.#joinable.set(key, generation)
     this.#running.add(generation)
     const answer = this.#follow(generation, left, 'miss')
-    generation.run(generate).then(async () => {
+    let lead: Lead | null = null
+    const make: Generate = this.#live === null
+      ? generate
+      : async (signal) => await this.#together(key, generation, generate, signal, (mine) => { lead = mine })
+    generation.run(make).then(async () => {
       if (generation.completed === null) this.#forget(key, generation)
       await this.#keep(key, generation)
+      // From now on others find it in the folder.
+      lead?.release()
       this.#settle(key, generation)
     })
     return answer
+  }
+
+  /** What another process makes; git's own answer if this one is to make it. */
+  async #together (key: string, generation: Generation, generate: Generate, signal: AbortSignal, onLead: (lead: Lead) => void): Promise<GeneratedAnswer> {
+    const { spool, finished } = generation
+    const begun = await (this.#live as LivePacks).begin(key, { read: () => spool.isJoinable ? spool.read() : null, finished }, signal)
+    if (begun instanceof RemoteAnswer) {
+      this.#count.shared++
+      generation.source = 'shared'
+      return begun
+    }
+    if (begun !== null) {
+      onLead(begun)
+      // Another process may have ended just before.
+      const found = await this.#lookUp.find(key)
+      if (found !== null) {
+        this.#count.store++
+        generation.source = 'hit'
+        return found.stream ?? Readable.from([found.bytes], { objectMode: false })
+      }
+    }
+    this.#count.misses++
+    return await generate(signal)
   }
 
   /** Keeps what is complete, once it was asked for often enough; never rejects. */
@@ -184,6 +223,7 @@ export class PackCache {
     const bytes = spool.bytes()
     let isKept = bytes !== null && this.#memory.keep(key, bytes)
     if (this.#keepsEverything) isKept = await this.#store.put(key, spool.source()) || isKept
+    else if (this.#live !== null && bytes !== null) isKept = await this.#store.put(key, spool.source()) || isKept
     else if (spool.file !== null) isKept = await this.#store.keep(async () => { if (spool.file !== null) await this.#directory.adopt(key, spool.file) })
     generation.isBusy = false
     if (isKept) {
@@ -212,7 +252,7 @@ export class PackCache {
   async #follow (generation: Generation, left: AbortSignal, cache: 'shared' | 'miss'): Promise<PackAnswer> {
     const stream = await generation.follow(left)
     const { isEnded, size } = generation.spool
-    return { cache, size: isEnded ? size : null, bytes: null, stream }
+    return { cache: cache === 'miss' ? generation.source ?? 'miss' : cache, size: isEnded ? size : null, bytes: null, stream }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
-import { onceOver } from './connection.ts'
+import { closeWithConnection } from './connection.ts'
 import type { OperationRecord } from './record.ts'
 
 /** Why most operations end early. Nobody is left to be told. */
@@ -30,7 +30,8 @@ export class Operation {
   constructor (response: EventEmitter, record: OperationRecord, onDone: (operation: Operation) => void) {
     this.record = record
     this.#onDone = onDone
-    onceOver(response, () => {
+    closeWithConnection(response)
+    response.once('close', () => {
       record.close()
       this.end(LEFT)
       this.#isClosed = true

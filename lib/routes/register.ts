@@ -45,11 +45,13 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
         record.contentLength = () => reply.getHeader('content-length')
         const operation = context.operations.begin(reply.raw, record)
         record.count((request.body ?? request.raw) as Readable)
+        // Node looks for a listener before it emits an error of a body, and emits it a turn later: whoever listened may have gone.
+        request.raw.on('error', () => {})
         try {
           return await handler(context, operation, request, reply)
         } catch (error) {
-          // What failed because the client had gone.
-          if (operation.isClosed && !isOurs(error)) return reply.hijack()
+          // The client has gone: what failed, failed because of that, and there is nobody to be told.
+          if (operation.isClosed) return reply.hijack()
           record.fail(error)
           throw ownError(error)
         } finally {

@@ -17,7 +17,7 @@ test('no timeout cuts a long push, over HTTP and HTTPS, but headers have to come
   for (const args of [[], ['--tls-cert', join(folder, 'cert.pem'), '--tls-key', join(folder, 'key.pem')]]) {
     const command = readArguments(['--root', folder, ...args])
     assert.ok(command.run === 'serve')
-    const app = await createApp(command.settings, createLog('silent', false))
+    const { app } = await createApp(command.settings, { log: createLog('silent', false) })
     t.after(async () => { await app.close() })
     const { requestTimeout, headersTimeout, keepAliveTimeout, timeout } = app.server as Server
     assert.deepEqual({ requestTimeout, headersTimeout, keepAliveTimeout, timeout },

@@ -21,7 +21,11 @@ test('SIGTERM while a clone is in flight: it is finished, new ones are refused, 
   const { server, folder, clone, resume, target } = await startPausedClone(t)
   server.child.kill('SIGTERM')
   await server.logged('"transfers":1,"msg":"stopping')
-  await eventually(async () => await isRefused(server.port), 5_000, 'new connections are refused')
+  // Whoever asks is told, on new connections as well.
+  const ask = async (path: string): Promise<number> => (await fetch(`${server.url}${path}`)).status
+  await eventually(async () => await ask('/-/ready') === 503, 5_000, 'it is not ready for more')
+  assert.equal(await ask('/-/live'), 200)
+  assert.equal(await ask('/app/info/refs?service=git-upload-pack'), 503)
   assert.equal(server.child.exitCode, null, 'it waits')
   resume()
   const { code, stderr } = await clone
@@ -30,11 +34,6 @@ test('SIGTERM while a clone is in flight: it is finished, new ones are refused, 
   assert.deepEqual((({ code, signal }) => ({ code, signal }))(await server.ended), { code: 0, signal: null })
   assert.deepEqual(await processesAbout(folder), [])
 })
-
-async function isRefused (port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  return await once(socket, 'connect').then(() => { socket.destroy(); return false }, ({ code }) => code === 'ECONNREFUSED')
-}
 
 test('a second signal ends at once, and leaves no git behind', async (t) => {
   const { server, folder, clone, resume } = await startPausedClone(t)

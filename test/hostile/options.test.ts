@@ -34,6 +34,7 @@ const WRONG: Record<string, unknown[]> = {
   git: [null, 'git', true, []],
   'git.path': ['', 1, null, {}, 'git\0'],
   'git.config': [null, 'a.b=c', [], { nodot: 'x' }, { 'a.b': 1 }, { 'a.b': null }, { 'a.b=c': 'x' }, { '-c a.b': 'x' }, { '.b': 'x' }, { 'a.': 'x' }, { 'a.b': 'x\0' }, { 'a.x\ny.b': 'x' }, { 'core.a_b': 'x' }, { 'core.1b': 'x' }],
+  trustConfig: ['false', 0, null, {}],
   spawner: [null, 2, true, []],
   'spawner.processes': [-1, 65, 1.5, NaN, Infinity, '2', null, true, 2n],
   cache: [null, 1, true, []],
@@ -155,6 +156,10 @@ test('accessFile and authenticate exclude each other; an access file that is not
   await assert.rejects(register({ root: folder, accessFile }), { code: 'FST_GIT_ACCESS_FILE' })
 })
 
+test('archives run programs that the config names', async () => {
+  await refused({ root: '/srv', trustConfig: false, services: { uploadArchive: true } }, 'services.uploadArchive')
+})
+
 test('an option that is undefined is not given', async () => {
   const app = await register({
     root: '/srv', publicRead: undefined, realm: undefined, services: undefined, git: { path: undefined, config: undefined }, limits: { idleTimeout: undefined }
@@ -187,6 +192,7 @@ test('defaults', () => {
     realm: 'git',
     services: { uploadPack: true, receivePack: true, uploadArchive: false, dumb: true },
     exportAll: true,
+    trustConfig: true,
     git: { path: 'git', config: {} },
     spawner: { processes: 2 },
     cache: { answers: { maxBytes: 67_108_864 }, packs: { header: false } },

@@ -69,7 +69,9 @@ export class Supervisor {
     this.#isStopping = true
     for (const member of this.#members.values()) {
       member.isLeaving = true
-      tell(member, member.isReady ? { type: 'stop', signal } : { type: 'leave' })
+      if (member.isReady) tell(member, { type: 'stop', signal })
+      // One that starts serves nobody, and does not listen to us yet.
+      else member.worker.process.kill('SIGKILL')
     }
     if (this.#members.size > 0) await new Promise<void>((resolve) => { this.#onEmpty = resolve })
   }
@@ -149,6 +151,7 @@ export class Supervisor {
       this.#log.info({ workers: this.#count }, 'starting new workers')
       const fresh = Array.from({ length: this.#count }, () => this.#add(0))
       const failed = (await Promise.allSettled(fresh.map(async ({ ready }) => await ready))).find((result) => result.status === 'rejected')
+      if (this.#isStopping) return
       const leaving = failed === undefined ? [...this.#members.values()].filter((member) => !fresh.includes(member)) : fresh
       if (failed !== undefined) this.#log.error({ err: failed.reason }, 'new workers do not start; the old ones go on')
       for (const member of leaving) {

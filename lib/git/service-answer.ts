@@ -105,6 +105,7 @@ export class ServiceAnswer extends Transform {
     this.#gathered = { pieces: [], length: 0 }
     if (this.destroyed || pieces.length === 0) return
     this.push(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces))
+    if (pieces.length > 1) for (const piece of pieces) release(piece)
   }
 
   override _flush (callback: TransformCallback): void {

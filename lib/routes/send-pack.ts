@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 import type { Context } from '../context.ts'
 import { IdleTimeoutError } from '../errors.ts'
 import type { Operation } from '../limits/operations.ts'
-import type { PackAnswer } from '../packs/pack-cache.ts'
+import type { PackAnswer } from '../packs/pack-answer.ts'
 
 /** What became of a fetch at the cache: `bypass` when it cannot be kept for others. */
 export type CacheResult = PackAnswer['cache'] | 'bypass'

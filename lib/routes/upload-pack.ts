@@ -66,7 +66,7 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
     const isCurrent = async (): Promise<boolean> => await fetchKey(context, admitted, parser, asker) === key
     return sendPack(context, operation, reply, await context.packs.get(key, asker, async (signal) => await generatePack(context, admitted, bytes, asker, isCurrent, signal)))
   }
-  if (context.packs !== null) noteCache(context, operation, reply, 'bypass')
+  if (context.packs !== null && !isLsRefs(bytes)) noteCache(context, operation, reply, 'bypass')
   return reply.send(await runService(context, request, {
     operation,
     admitted,

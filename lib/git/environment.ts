@@ -40,7 +40,7 @@ export function requestEnvironment ({ user, address = '', protocol, namespace }:
 }
 
 /** A user name may come from anywhere; a newline in it would forge lines in whatever a hook writes. */
-function printable (text: string): string {
+export function printable (text: string): string {
   return text.replace(/\p{Cc}/gu, '?')
 }
 

@@ -1,3 +1,4 @@
+import { printable } from '../git/environment.ts'
 import type { OperationSummary } from '../summary.ts'
 
 /** Milliseconds with this many decimals. */
@@ -32,10 +33,10 @@ export interface LogFields {
 
 export function logFields ({ operation, durations, refs, ...summary }: OperationSummary, address: string | null): LogFields {
   return {
-    repository: operation?.repository ?? null,
+    repository: operation === null ? null : printable(operation.repository),
     service: operation?.service ?? null,
     phase: operation?.phase ?? null,
-    user: operation?.user ?? null,
+    user: operation?.user == null ? null : printable(operation.user),
     address,
     protocol: operation?.protocol ?? null,
     outcome: summary.outcome,
@@ -52,7 +53,7 @@ export function logFields ({ operation, durations, refs, ...summary }: Operation
   }
 }
 
-/** What people read. Names come from clients: whatever writes the line has to escape them. */
+/** What people read. */
 export const MESSAGE = 'git operation'
 
 function round (milliseconds: number): number {

@@ -24,8 +24,9 @@ test('operations are counted by service and outcome, their bytes and durations a
   await git(['ls-remote', appUrl])
   await tryGit(['ls-remote', `${url}/none.git`])
   const body = fetchV2({ wants: [await tipOf(served)] })
-  const { body: answer } = await postFetch(appUrl, body)
-  for (let i = 0; i < 2; i++) await postFetch(appUrl, body)
+  // git's threads make packs of different lengths of the same objects.
+  let received = 0
+  for (let i = 0; i < 3; i++) received += (await postFetch(appUrl, body)).body.length
   await eventually(async () => app.gitHttp.active === 0, 5_000, 'nothing is in flight')
   const counted = await lines(register, 'git_http_operations_total')
   assert.deepEqual(counted, [
@@ -33,7 +34,7 @@ test('operations are counted by service and outcome, their bytes and durations a
     'git_http_operations_total{service="upload-pack",outcome="refused"} 1'
   ])
   const sent = Number((await lines(register, 'git_http_sent_bytes_total'))[0]?.split(' ')[1])
-  assert.ok(sent > 3 * answer.length, `${sent} of ${3 * answer.length}`)
+  assert.ok(sent > received, `${sent} of ${received}`)
   assert.deepEqual(await lines(register, 'git_http_operation_duration_seconds_count'), [
     'git_http_operation_duration_seconds_count{service="upload-pack",phase="advertise"} 2',
     'git_http_operation_duration_seconds_count{service="upload-pack",phase="exchange"} 4'

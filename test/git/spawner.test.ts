@@ -54,6 +54,8 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   const root = await temporaryFolder(t)
   const { spawner } = await open(t, 1)
   const [pid = 0] = spawner.pids
+  // What the first start of all opens for good is no leak.
+  await spawner.capture(['-c', 'true'], ENV, 10)
   const before = await descriptors()
   const git = await spawner.start(['-c', `: ${root}; trap "" TERM; echo ready; while :; do sleep 1; done`], ENV)
   await once(git.stdout, 'data')
@@ -70,7 +72,7 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   await refused
   await eventually(async () => (await processesAbout(root)).length === 0, 2_000, 'both have ended')
   await replaced({ pids: () => spawner.pids }, pid)
-  await eventually(async () => (await descriptors()).length === before.length, 5_000, 'descriptors return')
+  await eventually(async () => (await descriptors()).length <= before.length, 5_000, 'descriptors return')
 })
 
 test('a helper that ends again and again is replaced each time', async (t) => {

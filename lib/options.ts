@@ -135,7 +135,7 @@ export interface GitHttpServices {
 export interface GitHttpLimits {
   /** Milliseconds without a byte in either direction before a transfer is ended. Default 300,000. */
   idleTimeout?: number
-  /** git processes at once, for everybody. What is remembered needs none. Default twice the processor's cores, and at least 16. */
+  /** git processes at once, for everybody. What is remembered needs none. Default twice the processor's cores. */
   maxConcurrent?: number
   /** Of these, for one repository. Default three quarters. */
   maxPerRepository?: number
@@ -208,8 +208,7 @@ export function resolveOptions (options: GitHttpOptions): ResolvedOptions {
 }
 
 function resolveLimits (limits: GitHttpLimits): ResolvedLimits {
-  // More than the cores: a push holds its place for as long as its client takes to send it.
-  const { maxConcurrent = Math.max(16, 2 * availableParallelism()) } = limits
+  const { maxConcurrent = 2 * availableParallelism() } = limits
   const share = Math.max(1, Math.floor(maxConcurrent * 3 / 4))
   return {
     idleTimeout: 300_000,

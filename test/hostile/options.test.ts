@@ -184,7 +184,7 @@ test('good values of every option are taken', async () => {
 })
 
 test('defaults', () => {
-  const slots = Math.max(16, 2 * availableParallelism())
+  const slots = 2 * availableParallelism()
   assert.deepEqual(resolveOptions({ root: '/srv' }), {
     root: '/srv',
     publicRead: true,
@@ -201,8 +201,8 @@ test('defaults', () => {
       idleTimeout: 300_000,
       closeGrace: 60_000,
       maxConcurrent: slots,
-      maxPerRepository: slots * 3 / 4,
-      maxPerUser: slots * 3 / 4,
+      maxPerRepository: Math.floor(slots * 3 / 4),
+      maxPerUser: Math.floor(slots * 3 / 4),
       maxQueued: 1_000,
       queueTimeout: 30_000,
       maxPushBytes: Infinity,

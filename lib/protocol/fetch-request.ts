@@ -1,9 +1,9 @@
 import { RequestDraft } from './fetch-draft.ts'
 import { type Dependency, requestDependency, requestDigest } from './fetch-key.ts'
-import { type Packet, PacketReader } from './fetch-packets.ts'
 import { INCOMPLETE, malformed, type ParseState, TOO_LARGE, UNKNOWN } from './fetch-state.ts'
 import { FetchV0 } from './fetch-v0.ts'
 import { FetchV2 } from './fetch-v2.ts'
+import { type Packet, PacketReader } from './packet-reader.ts'
 
 export type { Dependency } from './fetch-key.ts'
 export type { ParseState } from './fetch-state.ts'
@@ -101,7 +101,7 @@ export class FetchRequestParser {
 
   /** Says that the body is over. Never `incomplete`. */
   end (): ParseState {
-    if (this.#state.state === 'incomplete') this.#state = this.#version.end(this.#reader.between)
+    if (this.#state.state === 'incomplete') this.#state = this.#version.end(this.#reader.partial.length === 0)
     return this.#state
   }
 
@@ -120,7 +120,7 @@ export class FetchRequestParser {
     this.#bytesLeft -= allowed.length
     this.#reader.feed(allowed)
     const state = this.#readPackets()
-    if (this.#reader.drained && allowed.length === chunk.length) return state
+    if (this.#reader.rest.length === 0 && allowed.length === chunk.length) return state
     if (state.state === 'complete') return UNKNOWN
     return state.state === 'incomplete' ? TOO_LARGE : state
   }

@@ -1,5 +1,6 @@
 import { setImmediate as nextIteration } from 'node:timers/promises'
-import { encodePacket, FLUSH, HEADER_LENGTH, packetLength } from './pkt-line.ts'
+import { PacketReader } from './packet-reader.ts'
+import { DELIMITER, encodePacket, FLUSH, HEADER_LENGTH, packetLength } from './pkt-line.ts'
 
 /** What an `ls-refs` request asks for (gitprotocol-v2(5), "ls-refs"). */
 export interface LsRefsRequest {
@@ -13,7 +14,6 @@ export interface LsRefsRequest {
 
 /** Refs looked at before the event loop gets a turn. */
 const SLICE = 2_000
-const DELIMITER = 1
 const FIRST_LINE = encodePacket('command=ls-refs\n')
 
 /**
@@ -23,16 +23,16 @@ const FIRST_LINE = encodePacket('command=ls-refs\n')
 export function parseLsRefs (body: Buffer): LsRefsRequest | null {
   const request: LsRefsRequest = { peel: false, symrefs: false, unborn: false, prefixes: [], objectFormat: undefined }
   let section: 'command' | 'capabilities' | 'arguments' = 'command'
-  for (let offset = 0; offset + HEADER_LENGTH <= body.length;) {
-    const length = packetLength(body, offset)
-    if (length === 0) return section !== 'command' && offset + HEADER_LENGTH === body.length ? request : null
-    if (length === DELIMITER && section === 'capabilities') {
+  const reader = new PacketReader()
+  reader.feed(body)
+  for (let packet = reader.next(); packet !== null; packet = reader.next()) {
+    if (packet.kind === 'flush') return section !== 'command' && reader.rest.length === 0 ? request : null
+    if (packet.kind === 'delimiter' && section === 'capabilities') {
       section = 'arguments'
-      offset += HEADER_LENGTH
       continue
     }
-    if (length <= HEADER_LENGTH || offset + length > body.length) return null
-    const line = body.toString('latin1', offset + HEADER_LENGTH, offset + length).replace(/\n$/, '')
+    if (packet.kind !== 'data' || packet.payload.length === 0) return null
+    const line = packet.payload.toString('latin1').replace(/\n$/, '')
     // git's strings end at a NUL.
     if (line.includes('\0')) return null
     if (section === 'command') {
@@ -41,7 +41,6 @@ export function parseLsRefs (body: Buffer): LsRefsRequest | null {
     } else if (!(section === 'capabilities' ? readCapability(line, request) : readArgument(line, request))) {
       return null
     }
-    offset += length
   }
   return null
 }
@@ -75,7 +74,7 @@ export function completeRequest (objectFormat: string | undefined, unborn: boole
   return Buffer.concat([
     encodePacket('command=ls-refs\n'),
     ...(objectFormat === undefined ? [] : [encodePacket(`object-format=${objectFormat}\n`)]),
-    Buffer.from('0001'),
+    Buffer.from(DELIMITER),
     encodePacket('peel\n'), encodePacket('symrefs\n'), ...(unborn ? [encodePacket('unborn\n')] : []),
     Buffer.from(FLUSH)
   ])

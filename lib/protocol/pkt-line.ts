@@ -10,6 +10,8 @@ export const HEADER_LENGTH = 4
 export const MAX_PACKET_LENGTH = 65520
 
 export const FLUSH = '0000'
+export const DELIMITER = '0001'
+export const RESPONSE_END = '0002'
 
 /** Frames `payload` as one packet. Throws a RangeError when it does not fit. */
 export function encodePacket (payload: string | Uint8Array): Buffer {
@@ -35,20 +37,4 @@ function hexDigit (code: number | undefined): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const letter = code | 0x20
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
-}
-
-export type FirstPacket =
-  | { state: 'incomplete' }
-  | { state: 'invalid' }
-  | { state: 'special' }
-  | { state: 'data', payload: Buffer }
-
-/** The packet at the start of `bytes`; `incomplete` asks for more, it is never an error. */
-export function decodeFirstPacket (bytes: Buffer): FirstPacket {
-  if (bytes.length < HEADER_LENGTH) return { state: 'incomplete' }
-  const length = packetLength(bytes)
-  if (length < 0) return { state: 'invalid' }
-  if (length < HEADER_LENGTH) return { state: 'special' }
-  if (bytes.length < length) return { state: 'incomplete' }
-  return { state: 'data', payload: bytes.subarray(HEADER_LENGTH, length) }
 }

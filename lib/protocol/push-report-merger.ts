@@ -1,9 +1,11 @@
-import { encodePacket, FLUSH } from './pkt-line.ts'
+import { type Packet, PacketReader } from './packet-reader.ts'
+import { DELIMITER, encodePacket, FLUSH, RESPONSE_END } from './pkt-line.ts'
 import { BAND_DATA, toBand, wantsReport } from './push-bands.ts'
-import { type Packet, PacketReader } from './push-packets.ts'
 import { failureMessage, resultLine } from './report-status.ts'
 
 const NOTHING: Buffer = Buffer.alloc(0)
+/** The bytes of the packets without a payload. */
+const SPECIAL: Partial<Record<Packet['kind'], Buffer>> = { flush: Buffer.from(FLUSH), delimiter: Buffer.from(DELIMITER), 'response-end': Buffer.from(RESPONSE_END) }
 
 /** A ref that git never heard of, and why. */
 export interface RefusedRef {
@@ -81,7 +83,7 @@ export class ReportMerger {
     if (packet.kind !== 'flush') {
       const held = this.end()
       this.#raw = true
-      return held
+      return Buffer.concat([held, SPECIAL[packet.kind] ?? NOTHING])
     }
     this.#raw = true
     const error = this.#wanted ? NOTHING : failureMessage(this.#refused.map(({ ref, reason }) => `${ref}: ${reason}`))
@@ -103,9 +105,9 @@ export class ReportMerger {
         sent.push(this.#line(packet.payload))
         continue
       }
-      if (packet.kind === 'flush') sent.push(...this.#refused.map(resultLine), Buffer.from(FLUSH))
-      else sent.push(this.#report.partial)
-      sent.push(this.#report.rest)
+      if (packet.kind === 'flush') sent.push(...this.#refused.map(resultLine))
+      // The header of one that is no packet is still in `partial`.
+      sent.push(SPECIAL[packet.kind] ?? this.#report.partial, this.#report.rest)
       this.#inReport = false
       this.#raw = !this.#banded
       break

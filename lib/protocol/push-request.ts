@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
+import { type Packet, PacketReader } from './packet-reader.ts'
 import { parsePushCapabilities } from './push-capabilities.ts'
 import { CertificateReader } from './push-certificate.ts'
 import { CommandList, ID_LENGTH } from './push-command.ts'
 import type { PushHead } from './push-head.ts'
-import { type Packet, PacketReader } from './push-packets.ts'
 
 /** What is known after a chunk. `complete`, `malformed` and `too-large` are final. */
 export type PushParseState =
@@ -56,7 +56,7 @@ export class PushRequestParser {
       if (this.#packets.announced > this.#maxBytes) return this.#end({ state: 'too-large' })
       if (packet === null) return { state: 'incomplete' }
       const reason = this.#take(packet)
-      if (reason === 'end') return this.#complete()
+      if (reason === 'end') return this.#complete(chunk.length - this.#packets.rest.length)
       if (reason !== null) return this.#end({ state: 'malformed', reason })
     }
   }
@@ -130,7 +130,7 @@ export class PushRequestParser {
     return null
   }
 
-  #complete (): PushParseState {
+  #complete (consumed: number): PushParseState {
     const head = this.#head ?? this.#withoutCommands()
     if (head === null) return this.#end({ state: 'malformed', reason: 'a shallow id has the wrong length' })
     head.commands = this.#certificate?.commands ?? this.#commands.commands
@@ -139,7 +139,7 @@ export class PushRequestParser {
       if (!sameOptions(head.options, this.#certificate.options)) return this.#end({ state: 'malformed', reason: 'the push options are not those of the certificate' })
     }
     this.#end({ state: 'complete', head, consumed: 0 })
-    return { state: 'complete', head, consumed: this.#packets.consumed }
+    return { state: 'complete', head, consumed }
   }
 
   /** A probe, or the shallow lines that git sends when there is nothing to push. They alone tell the object format. */

@@ -1,6 +1,6 @@
+import { PacketReader } from './packet-reader.ts'
 import { BAND_DATA, wantsReport } from './push-bands.ts'
 import { commandKind, type PushCommand } from './push-head.ts'
-import { PacketReader } from './push-packets.ts'
 
 /** How a proc-receive hook changed a command; null where it did not (gitprotocol-pack(5), "report-status-v2"). */
 export interface ReportedUpdate {

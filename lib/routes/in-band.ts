@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { drain } from '../limits/drain.ts'
 import { pushCapabilities } from '../protocol/capabilities.ts'
-import { decodeFirstPacket, MAX_PACKET_LENGTH } from '../protocol/pkt-line.ts'
+import { PacketReader } from '../protocol/packet-reader.ts'
 import { fetchError, pushError } from '../protocol/report-status.ts'
 import { neverCache } from './headers.ts'
 
@@ -30,13 +30,12 @@ export async function answerInBand (error: Error, service: 'upload-pack' | 'rece
 }
 
 async function firstCapabilities (body: Readable): Promise<string[] | null> {
-  let head = Buffer.alloc(0)
+  const packets = new PacketReader()
   for (;;) {
-    const packet = decodeFirstPacket(head)
-    if (packet.state === 'data') return pushCapabilities(packet.payload)
-    if (packet.state !== 'incomplete' || head.length > MAX_PACKET_LENGTH) return null
+    const packet = packets.next()
+    if (packet !== null) return packet.kind === 'data' ? pushCapabilities(packet.payload) : null
     const chunk = body.read() as Buffer | null
-    if (chunk !== null) head = Buffer.concat([head, chunk])
+    if (chunk !== null) packets.feed(chunk)
     else if (body.readableEnded || body.destroyed || !await readable(body)) return null
   }
 }

@@ -8,7 +8,7 @@ import { checkOptions } from './option-checks.ts'
 import type { GitHttpHooks } from './hooks.ts'
 import type { Authenticate, Authorize, Awaitable, GitOperation } from './operation.ts'
 import type { MetricsOptions } from './metrics/registry.ts'
-import type { PackStore } from './packs/pack-store.ts'
+import type { PackCacheOptions } from './packs/pack-answer.ts'
 
 /** Options of `fastify.register(gitHttp, options)`. Exactly one of `root` and `resolve` is required. */
 export interface GitHttpOptions {
@@ -96,27 +96,7 @@ export interface GitHttpCache {
   packs?: false | GitHttpPackCache
 }
 
-export interface GitHttpPackCache {
-  /** Bytes of memory for answers of up to 4 MiB. Default 67,108,864 (64 MiB). */
-  maxMemory?: number
-  /**
-   * The folder for larger ones, and for all while they grow. Made when it is missing; only the server's user may have access to it.
-   * Several processes of one machine may share it. Default `fastify-git-http-packs-<uid>` in the system's temporary folder.
-   */
-  directory?: string
-  /** Bytes of disk for the folder. Default 2,147,483,648 (2 GiB). */
-  maxBytes?: number
-  /** Milliseconds that an answer is kept. Default 300,000 (5 minutes). */
-  maxAge?: number
-  /** An answer is kept when it was asked for more often than this within `maxAge`. Default 1: the second time; 0: always. */
-  minOccurrences?: number
-  /** Keeps complete answers in place of the folder, an object store for example. */
-  store?: PackStore
-  /**
-   * Other processes of this machine serve the same repositories with the same folder: identical fetches at the same time cost one
-   * git for all of them, not one for each process. Everything is kept then (`minOccurrences` is 0 by default). Default false.
-   */
-  shared?: boolean
+export interface GitHttpPackCache extends PackCacheOptions {
   /** Send `x-git-cache: hit|shared|miss|bypass` with each answer to a fetch; it always is in the log. Default false. */
   header?: boolean
 }

@@ -9,7 +9,7 @@ import { RemoteAnswer } from './frames.ts'
 import { LivePacks, type Lead } from './live.ts'
 import { StoreLookUp } from './look-up.ts'
 import { MemoryStore } from './memory-store.ts'
-import type { PackAnswer, PackCacheOptions, PackCounters } from './pack-answer.ts'
+import type { PackAnswer, PackCacheSettings, PackCounters } from './pack-answer.ts'
 import type { PackLog } from './pack-store.ts'
 import { NO_DISK, Trouble } from './trouble.ts'
 
@@ -39,7 +39,7 @@ export class PackCache {
   readonly #count = { memory: 0, store: 0, shared: 0, misses: 0, kept: 0 }
   #isClosed = false
 
-  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, shared = false, minOccurrences = shared ? 0 : 1, store, patience }: PackCacheOptions, log: PackLog) {
+  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, shared = false, minOccurrences = shared ? 0 : 1, store, patience }: PackCacheSettings, log: PackLog) {
     this.#minOccurrences = minOccurrences
     this.#maxAge = maxAge
     this.#trouble = new Trouble(log)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import type { PackAnswer, PackCacheOptions } from '../../lib/packs/pack-answer.ts'
+import type { PackAnswer, PackCacheSettings } from '../../lib/packs/pack-answer.ts'
 import { PackCache } from '../../lib/packs/pack-cache.ts'
 import type { PackLog } from '../../lib/packs/pack-store.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
@@ -45,7 +45,7 @@ export interface Scene {
   fetch (key: string, bytes: Buffer, piece?: number): Promise<PackAnswer>
 }
 
-export async function makeScene (t: TestContext, options: PackCacheOptions = {}): Promise<Scene> {
+export async function makeScene (t: TestContext, options: PackCacheSettings = {}): Promise<Scene> {
   const folder = options.directory ?? join(await temporaryFolder(t), 'packs')
   const log = makeLog()
   const cache = new PackCache({ directory: folder, ...options }, log)

@@ -80,6 +80,8 @@ export class PushReportReader {
   }
 
   #line (line: string): boolean {
+    // To git's client it would end there, and name another ref.
+    if (line.includes('\0')) return false
     const [word = '', name = '', ...rest] = line.split(' ')
     if (this.#unpack === null) {
       this.#unpack = line.slice('unpack '.length)

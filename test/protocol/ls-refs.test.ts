@@ -9,6 +9,7 @@ import { encodePacket } from '../../lib/protocol/pkt-line.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git, gitEnvironment } from '../fixtures/git.ts'
 import { makeRepository } from '../fixtures/repository.ts'
+import { mutated } from './mutation.ts'
 
 type Line = string | Buffer | { raw: string }
 
@@ -164,4 +165,20 @@ test('where git does not tell of an unborn HEAD, the listing does not either', a
   const complete = askGit(path, completeRequest(undefined, false))
   const body = lines('command=ls-refs', DELIMITER, 'symrefs', FLUSH)
   assert.deepEqual(await selectRefs(complete, parseLsRefs(body) ?? assert.fail()), askGit(path, body))
+})
+
+test('a changed request that is understood is one that git takes, and is answered as git does', async (t) => {
+  const path = await makeRefs(t)
+  const complete = askGit(path, completeRequest('sha1', true))
+  const whole = fc.tuple(fc.subarray(['agent=git/2.39.5', 'object-format=sha1']), fc.subarray(['peel\n', 'symrefs\n', 'unborn\n', 'ref-prefix refs/heads/\n', 'ref-prefix HEAD\n', 'ref-prefix refs/tags/\n']))
+    .map(([capabilities, args]) => ['command=ls-refs\n', ...capabilities, DELIMITER, ...args, FLUSH])
+  let understood = 0
+  await fc.assert(fc.asyncProperty(mutated(whole), async (body) => {
+    const parsed = parseLsRefs(body)
+    // A request in another format is not answered from the listing.
+    if (parsed === null || (parsed.objectFormat ?? 'sha1') !== 'sha1') return
+    understood++
+    assert.equal((await selectRefs(complete, parsed)).toString('latin1'), askGit(path, body).toString('latin1'), body.toString('latin1'))
+  }), { numRuns: 250 })
+  assert.ok(understood > 30, String(understood))
 })

@@ -7,7 +7,7 @@ const LIMIT = 64 * 1024 * 1024
 const IDLE = 30_000
 
 /**
- * Reads what is left of a body, up to `limit` bytes, and drops it. Resolves at its end; a sender that goes on beyond the limit, or
+ * Reads what is left of a body, up to `limit` bytes, and drops it; whoever it was piped to gets no more of it. Resolves at its end; a sender that goes on beyond the limit, or
  * stands still, loses the connection.
  */
 export function drain (body: Readable, limit: number = LIMIT): Promise<void> {
@@ -24,6 +24,8 @@ export function drain (body: Readable, limit: number = LIMIT): Promise<void> {
       idle.stop()
       resolve()
     })
+    // Nobody reads on where it went, and that would hold it up. This pauses it.
+    body.unpipe()
     body.resume()
   })
 }

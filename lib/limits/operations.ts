@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosingError } from '../errors.ts'
 import { closeWithConnection } from './connection.ts'
@@ -6,6 +7,9 @@ import type { OperationRecord } from './record.ts'
 
 /** Why most operations end early. Nobody is left to be told. */
 const LEFT = new Error('the client has left')
+
+/** A stream that an operation can own; of any kind, Duplex included. */
+export type Destroyable = Pick<Readable, 'on' | 'destroy'>
 
 /** Ends what an operation owns. */
 export type End = (reason: Error) => Promise<void>
@@ -25,6 +29,7 @@ export class Operation {
   #over: AbortController | undefined
   #end: End | undefined
   #ended: Promise<void> = Promise.resolve()
+  readonly #kept = new Set<Destroyable>()
   readonly #onDone: (operation: Operation) => void
 
   constructor (response: EventEmitter, record: OperationRecord, onDone: (operation: Operation) => void) {
@@ -35,6 +40,7 @@ export class Operation {
       record.close()
       this.end(LEFT)
       this.#isClosed = true
+      this.dispose()
       this.#settle()
     })
   }
@@ -55,6 +61,24 @@ export class Operation {
   own (end: End): void {
     this.#end = end
     if (this.#isOver) this.#ended = end(LEFT)
+  }
+
+  /**
+   * Takes over a stream that bytes of the request or of its answer go through, and destroys it when the response closes, whatever
+   * came of it. Not for the request's own body: that would destroy the connection, and with it the answer.
+   */
+  keep<T extends Destroyable> (stream: T): T {
+    // Whoever reads it hears of its errors; when nobody does any more, they are nobody's.
+    stream.on('error', () => {})
+    this.#kept.add(stream)
+    if (this.#isClosed) this.dispose()
+    return stream
+  }
+
+  /** Destroys the streams that it keeps, because nobody will read what comes out of them. */
+  dispose (): void {
+    for (const stream of this.#kept) stream.destroy()
+    this.#kept.clear()
   }
 
   /** `reason` is what the client is told, if it can still be told anything. */

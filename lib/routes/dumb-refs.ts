@@ -28,7 +28,7 @@ export async function dumbInfoRefs (context: Context, operation: Operation, requ
     prefix: null,
     emptyExit: 1
   })
-  return reply.send(pipeline(answer, new DumbListing(namespacePrefix(admitted.namespace)), () => {}))
+  return reply.send(operation.keep(pipeline(answer, new DumbListing(namespacePrefix(admitted.namespace)), () => {})))
 }
 
 /**

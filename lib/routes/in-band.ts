@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
-import { drain } from '../limits/drain.ts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Operation } from '../limits/operations.ts'
 import { pushCapabilities } from '../protocol/capabilities.ts'
 import { PacketReader } from '../protocol/packet-reader.ts'
 import { fetchError, pushError } from '../protocol/report-status.ts'
 import { neverCache } from './headers.ts'
+import { discardBody } from './open-body.ts'
 
 /** True for a refusal whose reason the user should read although it comes on a POST. */
 export function isInBand (error: unknown): error is Error & { inBand: true } {
@@ -17,16 +18,23 @@ export function isInBand (error: unknown): error is Error & { inBand: true } {
  * POST away (remote-curl.c, post_rpc). What the client can read of a refused push is in the capabilities of
  * its first command. A probe, and what cannot be understood, gets the plain HTTP error.
  */
-export async function answerInBand (error: Error, service: 'upload-pack' | 'receive-pack', body: Readable | null, gzip: boolean, reply: FastifyReply): Promise<FastifyReply> {
+export async function answerInBand (error: Error, service: 'upload-pack' | 'receive-pack', body: Readable | null, gzip: boolean, operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   let answer = fetchError(error.message)
   if (service === 'receive-pack') {
     const capabilities = body === null || gzip ? null : await firstCapabilities(body)
     if (capabilities === null) throw error
     answer = pushError(error.message, capabilities)
   }
-  if (body !== null) await drain(body)
   neverCache(reply, true)
-  return await reply.type(`application/x-git-${service}-result`).send(answer)
+  reply.type(`application/x-git-${service}-result`)
+  return await sendRefusal(operation, request, reply, answer)
+}
+
+/** Sends a refusal in git's own protocol, once the client has sent everything, up to `limit` bytes: before that it reads nothing. */
+export async function sendRefusal (operation: Operation, request: FastifyRequest, reply: FastifyReply, answer: Buffer, limit?: number): Promise<FastifyReply> {
+  operation.dispose()
+  await discardBody(request, limit)
+  return await reply.send(answer)
 }
 
 async function firstCapabilities (body: Readable): Promise<string[] | null> {

@@ -25,10 +25,10 @@ export async function objects (context: Context, operation: Operation, request: 
   // It names folders of the server; http-alternates is the one meant for clients.
   if (name === 'info/alternates') throw new FileNotFoundError()
   await requireInside(context, join(folder, name))
-  return await sendFile(folder, name, request, reply, admitted.private)
+  return await sendFile(operation, folder, name, request, reply, admitted.private)
 }
 
-async function sendFile (folder: string, name: string, request: FastifyRequest, reply: FastifyReply, isPrivate: boolean): Promise<FastifyReply> {
+async function sendFile (operation: Operation, folder: string, name: string, request: FastifyRequest, reply: FastifyReply, isPrivate: boolean): Promise<FastifyReply> {
   const result = await send(request.raw, `/${name}`, {
     root: folder, cacheControl: false, contentType: false, etag: false, index: false, highWaterMark: READ_SIZE
   })
@@ -40,7 +40,7 @@ async function sendFile (folder: string, name: string, request: FastifyRequest, 
   if (name === 'info/http-alternates') neverCache(reply, isPrivate)
   else cacheForever(reply, isPrivate)
   // Not by type(): it would add a charset, and http-backend.c names none.
-  return reply.code(result.statusCode).headers(result.headers).header('content-type', contentType(name)).send(result.stream)
+  return reply.code(result.statusCode).headers(result.headers).header('content-type', contentType(name)).send(operation.keep(result.stream))
 }
 
 /** A symlinked pack or object that leaves root is not there. */

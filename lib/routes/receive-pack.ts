@@ -3,11 +3,9 @@ import { finished } from 'node:stream/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { startFor, type Context } from '../context.ts'
 import { BusyError, HookTimeoutError, InternalError, isOurs, RefusedError, TooLargeError } from '../errors.ts'
-import { unpack } from '../git/unpack.ts'
 import { callWithin, hookFailure, isHeard, publicReason, tell } from '../hook-runner.ts'
 import type { GitPushCommand } from '../hooks.ts'
 import { ByteLimit } from '../limits/byte-limit.ts'
-import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { OperationRecord } from '../limits/record.ts'
 import { encodePushHead, type PushCommand, type PushHead } from '../protocol/push-head.ts'
@@ -21,49 +19,41 @@ import { readPushHead } from '../push/read-head.ts'
 import { ReportStage } from '../push/report-stage.ts'
 import { touchedRefs } from '../push/symbolic-refs.ts'
 import type { Admitted } from './admit.ts'
+import { sendRefusal } from './in-band.ts'
+import { openBody, type Post } from './open-body.ts'
 import { MAX_UNWANTED, runService, type Run } from './run-service.ts'
 
 /** Bytes besides the pack that a push may have: its commands, and what git counts otherwise. */
 const ROOM = 4 * 1024 * 1024
 
-/** A request to receive-pack, as it came from the client. */
-export interface ReceivePackRequest {
-  operation: Operation
-  admitted: Admitted
-  body: Readable
-  gzip: boolean
-}
-
 /** Decides on a push by its commands, then gives it to git (gitprotocol-pack(5), "Reference Update Request and Packfile Transfer"). */
-export async function receivePack (context: Context, request: FastifyRequest, reply: FastifyReply, { operation, admitted, body: sent, gzip }: ReceivePackRequest): Promise<FastifyReply> {
+export async function receivePack (context: Context, request: FastifyRequest, reply: FastifyReply, post: Post): Promise<FastifyReply> {
+  const { operation, operation: { record }, admitted } = post
   const { hooks, limits } = context.options
-  const { record } = operation
-  const stage = hooks.transformRequest?.(admitted.operation, request) ?? null
   const limit = new ByteLimit(limits.maxPushBytes + ROOM)
-  const body = unpack(sent, { gzip, stage, limit })
+  const { body, isStaged } = openBody(context, request, post, limit)
   const { head, bytes, putBack } = await readPushHead(body, limits.idleTimeout, operation.over)
-  if (body === sent) record.putBack(putBack)
+  if (body === post.body) record.putBack(putBack)
   const push = new Push(admitted.operation, request, head, await resolveCommands(context, admitted, head.commands))
 
   if (Number(request.headers['content-length']) > limits.maxPushBytes + bytes.length) {
-    return await refuse(operation, reply, [sent, body], new TooLargeError(`a push may have ${limits.maxPushBytes} bytes`), head)
+    return await refuse(operation, request, reply, new TooLargeError(`a push may have ${limits.maxPushBytes} bytes`), head)
   }
   if (await readsForeignFile(context, admitted)) {
-    return await refuse(operation, reply, [sent, body], new RefusedError('the repository\'s receive.fsck.skipList is not trusted'), head)
+    return await refuse(operation, request, reply, new RefusedError('the repository\'s receive.fsck.skipList is not trusted'), head)
   }
   await decide(context, request, operation, push)
   const refused = push.rejected(hooks.partial)
   if (refused.length > 0 && refused.length === head.commands.length) {
     record.refuse()
-    await discard(sent, body)
-    return reply.send(pushReport({ unpack: 'ok', refs: refused, messages: push.messages }, head.capabilities))
+    return await sendRefusal(operation, request, reply, pushReport({ unpack: 'ok', refs: refused, messages: push.messages }, head.capabilities), MAX_UNWANTED)
   }
   const kept = head.commands.filter(({ ref }) => !refused.some((other) => other.ref === ref))
   const reader = new PushReportReader(head.capabilities)
   const moved = (): PushCommand[] => movedRefs(reader.report, kept)
   if (kept.length > 0) record.moved = () => reader.report === null ? null : moved()
   await context.sweep(admitted.repository)
-  const whole = stage === null ? null : wholeness(body)
+  const whole = isStaged ? wholeness(body) : null
   const point = await hookPoint(context, request, admitted, { record, push, moved, whole })
   const report = new ReportStage(head, { refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref) })
   const run: Run = {
@@ -72,32 +62,25 @@ export async function receivePack (context: Context, request: FastifyRequest, re
     args: [...sizeOptions(limits.maxPushBytes), ...point?.args ?? [], 'receive-pack', '--stateless-rpc', admitted.repository.directory],
     body,
     head: refused.length === 0 ? bytes : encodePushHead(head, kept) ?? bytes,
-    owned: stage === null,
+    owned: !isStaged,
     prefix: null,
     point,
     onOutput: (chunk) => reader.update(chunk),
     stages: [report],
-    limit: gzip ? null : limit
+    limit: post.gzip ? null : limit
   }
   try {
     return reply.send(await runService(context, request, run))
   } catch (error) {
     if (!(error instanceof BusyError)) throw error
-    return await refuse(operation, reply, [sent, body], error, head)
+    return await refuse(operation, request, reply, error, head)
   }
 }
 
 /** Refuses a push before git, in git's own protocol. */
-async function refuse ({ record }: Operation, reply: FastifyReply, [sent, body]: [Readable, Readable], error: Error, { capabilities }: PushHead): Promise<FastifyReply> {
-  record.fail(error, { inBand: true })
-  await discard(sent, body)
-  return reply.send(pushError(error.message, capabilities))
-}
-
-/** Reads what the client still sends, so that it reads the answer. It is for nobody: neither unpacked nor shown to the host's stage. */
-async function discard (sent: Readable, body: Readable): Promise<void> {
-  if (body !== sent) body.destroy()
-  await drain(sent, MAX_UNWANTED)
+async function refuse (operation: Operation, request: FastifyRequest, reply: FastifyReply, error: Error, { capabilities }: PushHead): Promise<FastifyReply> {
+  operation.record.fail(error, { inBand: true })
+  return await sendRefusal(operation, request, reply, pushError(error.message, capabilities), MAX_UNWANTED)
 }
 
 /** git counts as well, and says `pack exceeds maximum allowed size` (git-config(1), receive.maxInputSize). */

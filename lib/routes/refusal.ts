@@ -1,8 +1,7 @@
-import type { Readable } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isOurs } from '../errors.ts'
-import { drain } from '../limits/drain.ts'
 import { neverCache } from './headers.ts'
+import { discardBody } from './open-body.ts'
 
 /** Seconds after which a client may try again what the server could not do now. */
 const RETRY_AFTER = 5
@@ -18,7 +17,7 @@ type Refusal = FastifyError & { headers?: Record<string, string>, allow?: string
  */
 export function createRefusal (realm: string): (error: Refusal, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    drain((request.body ?? request.raw) as Readable)
+    discardBody(request)
     if (!isOurs(error)) throw error
     const status = error.statusCode ?? 500
     // A flood must not flood the log with errors as well.

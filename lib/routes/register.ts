@@ -50,6 +50,7 @@ export function registerRoutes (scope: FastifyInstance, context: Context): void 
         try {
           return await handler(context, operation, request, reply)
         } catch (error) {
+          operation.dispose()
           // The client has gone: what failed, failed because of that, and there is nobody to be told.
           if (operation.isClosed) return reply.hijack()
           record.fail(error)

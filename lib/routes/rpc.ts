@@ -2,8 +2,6 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Context } from '../context.ts'
 import { BusyError, UnsupportedEncodingError, UnsupportedMediaTypeError } from '../errors.ts'
-import { unpack } from '../git/unpack.ts'
-import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { Service } from '../operation.ts'
 import { FLUSH } from '../protocol/pkt-line.ts'
@@ -11,11 +9,12 @@ import { fetchError } from '../protocol/report-status.ts'
 import { admit, type Admitted } from './admit.ts'
 import { targetOf } from './families.ts'
 import { neverCache } from './headers.ts'
-import { answerInBand, isInBand } from './in-band.ts'
+import { answerInBand, isInBand, sendRefusal } from './in-band.ts'
+import { openBody, type Post } from './open-body.ts'
 import { receivePack } from './receive-pack.ts'
 import { runService } from './run-service.ts'
 import { asStream, readSmallBody } from './small-body.ts'
-import { uploadPack, type UploadPackRequest } from './upload-pack.ts'
+import { uploadPack } from './upload-pack.ts'
 
 /** The body that git sends to learn whether a large request would be let in (remote-curl.c, probe_rpc): git answers it with nothing. */
 const PROBE = Buffer.from(FLUSH)
@@ -35,7 +34,7 @@ export async function rpc (context: Context, operation: Operation, request: Fast
     })
   } catch (error) {
     if (!isInBand(error) || service === 'upload-archive') throw error
-    return await answerInBand(error, service, body, gzip, reply)
+    return await answerInBand(error, service, body, gzip, operation, request, reply)
   }
   neverCache(reply, admitted.private)
   reply.header('content-type', `application/x-git-${service}-result`)
@@ -45,22 +44,22 @@ export async function rpc (context: Context, operation: Operation, request: Fast
     body = asStream(small ?? Buffer.alloc(0))
   }
   body ??= asStream(Buffer.alloc(0))
-  if (service === 'upload-pack') return await fetchOrBusy(context, request, reply, { operation, admitted, body, gzip })
-  if (service === 'receive-pack') return await receivePack(context, request, reply, { operation, admitted, body, gzip })
+  const post: Post = { operation, admitted, body, gzip }
+  if (service === 'upload-pack') return await fetchOrBusy(context, request, reply, post)
+  if (service === 'receive-pack') return await receivePack(context, request, reply, post)
   const args = [service, admitted.repository.directory]
-  const stage = context.options.hooks.transformRequest?.(admitted.operation, request) ?? null
-  return reply.send(await runService(context, request, { operation, admitted, args, body: unpack(body, { gzip, stage }), owned: stage === null, prefix: null }))
+  const opened = openBody(context, request, post)
+  return reply.send(await runService(context, request, { operation, admitted, args, body: opened.body, owned: !opened.isStaged, prefix: null }))
 }
 
 /** A fetch; the one whose turn did not come is told so in git's own protocol. */
-async function fetchOrBusy (context: Context, request: FastifyRequest, reply: FastifyReply, asked: UploadPackRequest): Promise<FastifyReply> {
+async function fetchOrBusy (context: Context, request: FastifyRequest, reply: FastifyReply, post: Post): Promise<FastifyReply> {
   try {
-    return await uploadPack(context, request, reply, asked)
+    return await uploadPack(context, request, reply, post)
   } catch (error) {
     if (!(error instanceof BusyError)) throw error
-    asked.operation.record.fail(error, { inBand: true })
-    await drain(asked.body)
-    return reply.send(fetchError(error.message))
+    post.operation.record.fail(error, { inBand: true })
+    return await sendRefusal(post.operation, request, reply, fetchError(error.message))
   }
 }
 

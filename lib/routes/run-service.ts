@@ -9,11 +9,11 @@ import type { GitExit } from '../git/exit.ts'
 import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import type { ByteLimit } from '../limits/byte-limit.ts'
-import { drain } from '../limits/drain.ts'
 import { IdleTimer } from '../limits/idle.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { HookPoint } from '../push/hook-point.ts'
 import type { Admitted } from './admit.ts'
+import { discardBody } from './open-body.ts'
 
 /** Bytes of a push that git wanted no more of which are read, so that its sender reads why. */
 export const MAX_UNWANTED: number = 2 * 1024 ** 3
@@ -80,12 +80,17 @@ export async function runService (context: Context, request: FastifyRequest, run
   const { body } = run
   if (run.head !== undefined) git.stdin.write(run.head)
   if (body === null) git.stdin.end()
-  else feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true, limit: run.limit ?? null }).then(() => drain(body, write ? MAX_UNWANTED : undefined), (error) => answer.destroy(isOurs(error) ? error : new MalformedRequestError('the body broke off')))
+  else {
+    feed(body, git.stdin, { onProgress: idle.touch, owned: run.owned ?? true, limit: run.limit ?? null })
+      .catch((error) => answer.destroy(isOurs(error) ? error : new MalformedRequestError('the body broke off')))
+      .then(() => discardBody(request, write ? MAX_UNWANTED : undefined))
+  }
   operation.own(end)
   await answer.started()
   operation.record.answer()
   const stages = stagesOf(context, request, run)
   const sent = stages.length === 0 ? answer : pipeline([answer, ...stages], () => {}) as unknown as Readable
+  for (const stage of stages) operation.keep(stage)
   operation.record.countOut(sent)
   return sent
 }

@@ -23,7 +23,7 @@ export function sendPack (context: Context, operation: Operation, reply: Fastify
     operation.record.fail(new IdleTimeoutError())
     reply.raw.destroy()
   })
-  if (stream !== null) operation.record.countOut(stream)
+  if (stream !== null) operation.record.countOut(operation.keep(stream))
   if (size !== null) reply.header('content-length', size)
   return reply.send(bytes ?? stream)
 }

@@ -3,10 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { rememberedLsRefs } from '../answers/discovery.ts'
 import type { Context } from '../context.ts'
 import { MalformedRequestError } from '../errors.ts'
-import { unpack } from '../git/unpack.ts'
 import { callWithin, hookFailure, isHeard, tell } from '../hook-runner.ts'
 import { ByteLimit } from '../limits/byte-limit.ts'
-import { drain } from '../limits/drain.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { GitOperation } from '../operation.ts'
 import { generatePack, uploadPackArguments } from '../packs/generate.ts'
@@ -14,7 +12,8 @@ import { fetchKey } from '../packs/request-key.ts'
 import { FetchRequestParser } from '../protocol/fetch-request.ts'
 import { couldBeLsRefs, parseLsRefs } from '../protocol/ls-refs.ts'
 import { fetchError } from '../protocol/report-status.ts'
-import type { Admitted } from './admit.ts'
+import { sendRefusal } from './in-band.ts'
+import { discardBody, openBody, type Post } from './open-body.ts'
 import { peekBody, type Glance, type Peeked } from './peek-body.ts'
 import { askerOf, runService } from './run-service.ts'
 import { sendAnswer } from './send-answer.ts'
@@ -27,28 +26,20 @@ const NOT_UNDERSTOOD = 'this server does not understand the request'
 /** Longest request that is held in memory, so that its answer can be shared, in bytes; about 20,000 haves. */
 const MAX_HELD = 1_048_576
 
-/** A request to upload-pack, as it came from the client. */
-export interface UploadPackRequest {
-  operation: Operation
-  admitted: Admitted
-  body: Readable
-  gzip: boolean
-}
-
 /** Lists refs from memory, takes a pack that somebody else has asked for, or asks git. */
-export async function uploadPack (context: Context, request: FastifyRequest, reply: FastifyReply, asked: UploadPackRequest): Promise<FastifyReply> {
-  const { operation, admitted } = asked
+export async function uploadPack (context: Context, request: FastifyRequest, reply: FastifyReply, post: Post): Promise<FastifyReply> {
+  const { operation, admitted } = post
   const { hooks } = context.options
   const parser = new FetchRequestParser(admitted.operation.protocol)
-  const stage = hooks.transformRequest?.(admitted.operation, request) ?? null
   const limit = new ByteLimit(context.options.limits.maxNegotiationBytes)
-  const body = unpack(asked.body, { gzip: asked.gzip, stage, limit })
+  const { body, isStaged } = openBody(context, request, post, limit)
   const { bytes, putBack } = await peek(context, body, parser, operation.over)
-  if (body === asked.body) operation.record.putBack(putBack)
+  if (body === post.body) operation.record.putBack(putBack)
   // git would not read what follows a whole request (serve.c, protocol_v2_serve_loop).
-  if (bytes !== null) drain(body)
+  if (bytes !== null) discardBody(request)
   const asker = askerOf(operation, request, admitted)
   const transform = hooks.transformResponse?.(admitted.operation, request) ?? null
+  if (transform !== null) operation.keep(transform)
   const mayRemember = transform === null
   if (bytes !== null && mayRemember) {
     const refs = await rememberedLsRefs(context, admitted, bytes, asker)
@@ -57,10 +48,7 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
   const state = parser.end()
   if (bytes !== null && state.state === 'malformed') throw new MalformedRequestError(state.reason)
   const refusal = isLsRefs(bytes) ? null : await askHook(context, request, operation, admitted.operation, bytes === null ? null : parser)
-  if (refusal !== null) {
-    await drain(body)
-    return reply.send(fetchError(refusal))
-  }
+  if (refusal !== null) return await sendRefusal(operation, request, reply, fetchError(refusal))
   const key = bytes === null || !mayRemember || context.packs === null ? null : await fetchKey(context, admitted, parser, asker)
   if (context.packs !== null && bytes !== null && key !== null) {
     const isCurrent = async (): Promise<boolean> => await fetchKey(context, admitted, parser, asker) === key
@@ -72,8 +60,8 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
     admitted,
     args: uploadPackArguments(admitted.repository.directory),
     body: bytes === null ? body : asStream(bytes),
-    owned: stage === null,
-    limit: asked.gzip || bytes !== null ? null : limit,
+    owned: !isStaged,
+    limit: post.gzip || bytes !== null ? null : limit,
     transform,
     prefix: null
   }))

@@ -32,7 +32,7 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   const { hooks, limits } = context.options
   const limit = new ByteLimit(limits.maxPushBytes + ROOM)
   const { body, isStaged } = openBody(context, request, post, limit)
-  const { head, bytes, putBack } = await readPushHead(body, limits.idleTimeout, operation.over)
+  const { head, bytes, putBack } = await readPushHead(body, { idleTimeout: limits.idleTimeout, over: operation.over })
   if (body === post.body) record.putBack(putBack)
   const push = new Push(admitted.operation, request, head, await resolveCommands(context, admitted, head.commands))
 

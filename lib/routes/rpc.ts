@@ -39,7 +39,7 @@ export async function rpc (context: Context, operation: Operation, request: Fast
   neverCache(reply, admitted.private)
   reply.header('content-type', `application/x-git-${service}-result`)
   if (!gzip && body !== null && request.headers['content-length'] === PROBE_LENGTH) {
-    const small = await readSmallBody(request, body, context.options.limits.idleTimeout)
+    const small = await readSmallBody(request, body, { idleTimeout: context.options.limits.idleTimeout, over: operation.over })
     if (small?.equals(PROBE) === true) return reply.send(Buffer.alloc(0))
     body = asStream(small ?? Buffer.alloc(0))
   }

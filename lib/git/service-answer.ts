@@ -4,6 +4,7 @@ import { Transform, type TransformCallback } from 'node:stream'
 import { GitFailedError } from '../errors.ts'
 import { release } from '../limits/release.ts'
 import { AnswerTail } from '../protocol/answer-tail.ts'
+import { complaintOf } from '../protocol/complaint.ts'
 import type { GitExit } from './exit.ts'
 import type { GitProcess } from './git-process.ts'
 import { endGroup } from './process-group.ts'
@@ -24,6 +25,8 @@ export interface AnswerOptions {
   /** The exit code that is well without any output. */
   emptyExit: number
   onProgress: () => void
+  /** Says in git's protocol why git refused the request, when git does so without a word. Without it, such an answer fails. */
+  explain?: ((reason: string) => Buffer) | undefined
 }
 
 /**
@@ -111,7 +114,10 @@ export class ServiceAnswer extends Transform {
   override _flush (callback: TransformCallback): void {
     this.#pass(null)
     this.#git.exited.then((exit) => {
-      callback(this.#answered(exit) ? null : new GitFailedError())
+      if (this.#answered(exit)) return callback()
+      const refusal = this.#refusal(exit)
+      if (refusal === null) callback(new GitFailedError())
+      else callback(null, refusal)
     })
   }
 
@@ -119,6 +125,12 @@ export class ServiceAnswer extends Transform {
     if (signal !== null) return false
     if (code === 0) return true
     return this.bytes > 0 ? this.#tail.complete : code === this.#options.emptyExit
+  }
+
+  /** The words of a git that died of what it was asked for, as its client reads them (usage.c, die, exits with 128). */
+  #refusal ({ code, stderr }: GitExit): Buffer | null {
+    const reason = code === 128 && this.#tail.betweenPackets ? complaintOf(stderr) : null
+    return reason === null ? null : this.#options.explain?.(reason) ?? null
   }
 
   #watchExit (): void {

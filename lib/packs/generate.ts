@@ -6,6 +6,7 @@ import { endGit } from '../git/end-process.ts'
 import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import { IdleTimer } from '../limits/idle.ts'
+import { fetchError } from '../protocol/report-status.ts'
 import type { GeneratedAnswer } from './generation.ts'
 
 /** http-backend.c, service_rpc(). `--strict` keeps upload-pack from looking for a repository below the one that was authorized. */
@@ -19,17 +20,17 @@ class PackAnswer extends ServiceAnswer implements GeneratedAnswer {
   readonly #check: () => Promise<boolean>
 
   constructor (git: GitProcess, onProgress: () => void, isCurrent: () => Promise<boolean>) {
-    super(git, { prefix: null, emptyExit: 0, onProgress })
+    super(git, { prefix: null, emptyExit: 0, onProgress, explain: fetchError })
     // An error that git told its client may be mended at any time.
     this.#check = async () => (await git.exited).code === 0 && await isCurrent()
   }
 
   override _flush (callback: TransformCallback): void {
-    super._flush((error) => {
+    super._flush((error, last) => {
       if (error != null) return callback(error)
       this.#check().catch(() => false).then((holds) => {
         this.holds = holds
-        callback()
+        callback(null, last)
       })
     })
   }

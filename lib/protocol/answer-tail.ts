@@ -34,8 +34,12 @@ export class AnswerTail {
    * act on; false within a packet, and for anything that is not framed (a v0 pack without side-band).
    */
   get complete (): boolean {
-    if (this.#raw || this.#headerFilled > 0 || this.#payloadLeft > 0) return false
-    return this.#lastWasFlush || this.#isError()
+    return this.betweenPackets && (this.#lastWasFlush || this.#isError())
+  }
+
+  /** True when another packet could follow, an error message for example. */
+  get betweenPackets (): boolean {
+    return !this.#raw && this.#headerFilled === 0 && this.#payloadLeft === 0
   }
 
   #readHeader (chunk: Buffer, start: number): number {

@@ -51,6 +51,7 @@ export async function receivePack (context: Context, request: FastifyRequest, re
       head: refused.length === 0 ? bytes : encodePushHead(head, kept) ?? bytes,
       owned: !isStaged,
       prefix: null,
+      explain: (reason) => pushError(reason, head.capabilities),
       point,
       onOutput: (chunk) => reader.update(chunk),
       stages: [report],

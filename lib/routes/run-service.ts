@@ -11,6 +11,7 @@ import { ServiceAnswer } from '../git/service-answer.ts'
 import type { ByteLimit } from '../limits/byte-limit.ts'
 import { IdleTimer } from '../limits/idle.ts'
 import type { Operation } from '../limits/operations.ts'
+import { complaintOf } from '../protocol/complaint.ts'
 import type { HookPoint } from '../push/hook-point.ts'
 import type { Admitted } from './admit.ts'
 import { discardBody } from './open-body.ts'
@@ -36,6 +37,8 @@ export interface Run {
   prefix: Buffer | null
   /** An exit code besides 0 that means "nothing to say" when there is no output. */
   emptyExit?: number
+  /** Says in git's protocol why git refused what was asked for. */
+  explain?: (reason: string) => Buffer
   /** What git's hooks are asked through. */
   point?: HookPoint | null
   /** Hears all that git writes, also when the client has left. */
@@ -59,7 +62,7 @@ export async function runService (context: Context, request: FastifyRequest, run
   const git = await startGit(context, request, run, { ...environment, ...point?.env }, write)
   point?.attach(git)
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
-  const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch })
+  const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch, explain: run.explain })
   if (run.onOutput !== undefined) git.stdout.on('data', run.onOutput)
   // Whoever waits for the answer hears of an error; without this one, an error after the client left would be nobody's.
   answer.on('error', (error) => operation.record.fail(error))
@@ -74,6 +77,7 @@ export async function runService (context: Context, request: FastifyRequest, run
   }
   git.exited.then((exit) => {
     operation.record.exitCode = exit.code
+    if (run.explain !== undefined && complaintOf(exit.stderr) !== null) operation.record.refuse()
     if (exit.code !== run.emptyExit && ending === undefined) logExit(request, run.admitted, exit)
   })
 
@@ -116,6 +120,8 @@ function stagesOf ({ options: { hooks } }: Context, request: FastifyRequest, { a
 
 /** Logs how a git ended, unless it ended well. */
 export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, { code, signal, stderr, error }: GitExit): void {
+  const refused = code === 128 ? complaintOf(stderr) : null
+  if (refused !== null) return request.log.info({ repository, service, exitCode: code, reason: refused }, 'git refused the request')
   // What is not known is no fault of git; whoever waits for the answer gets the error.
   if (code !== 0 && error === undefined) request.log.warn({ repository, service, exitCode: code, signal, stderr }, 'git ended with an error')
 }

@@ -63,6 +63,7 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
     owned: !isStaged,
     limit: post.gzip || bytes !== null ? null : limit,
     transform,
+    explain: fetchError,
     prefix: null
   }))
 }

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
 import type { Starter } from '../git/starter.ts'
+import { createDraftSweep, draftIn } from './drafts.ts'
 import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
 
 /** `git init` says little. */
@@ -26,6 +26,7 @@ export interface Creator {
 
 export function createCreator (starter: Starter, env: Record<string, string>): Creator {
   let template: Promise<GitDirectory> | undefined
+  const sweepDrafts = createDraftSweep()
 
   return { create, template: makeTemplateOnce, close }
 
@@ -44,8 +45,9 @@ export function createCreator (starter: Starter, env: Record<string, string>): C
     await mkdir(parent, { recursive: true })
     const realParent = await real(parent)
     if (realParent === null || !isInside(root, realParent)) return null
+    await sweepDrafts(realParent)
     // Complete before it has its name: no other request ever sees half a repository.
-    const draft = join(parent, `.new-${randomUUID()}`)
+    const draft = draftIn(parent)
     await mkdir(draft)
     try {
       await init(draft)

@@ -1,6 +1,7 @@
 import { type Packet, PacketReader } from './packet-reader.ts'
+import type { PathNames } from './path-names.ts'
 import { DELIMITER, encodePacket, FLUSH, RESPONSE_END } from './pkt-line.ts'
-import { BAND_DATA, toBand, wantsReport } from './push-bands.ts'
+import { BAND_DATA, BAND_ERROR, BAND_PROGRESS, toBand, wantsReport } from './push-bands.ts'
 import { failureMessage, resultLine } from './report-status.ts'
 
 const NOTHING: Buffer = Buffer.alloc(0)
@@ -29,6 +30,7 @@ export type Rephrase = (ref: string) => string | undefined
 export class ReportMerger {
   readonly #refused: readonly RefusedRef[]
   readonly #rephrase: Rephrase
+  readonly #names: PathNames | null
   readonly #wanted: boolean
   readonly #banded: boolean
   readonly #outer = new PacketReader()
@@ -36,10 +38,11 @@ export class ReportMerger {
   #inReport: boolean
   #raw: boolean
 
-  /** `capabilities`: what the client asked for, {@link PushHead.capabilities}. */
-  constructor (refused: readonly RefusedRef[], capabilities: readonly string[], rephrase: Rephrase = () => undefined) {
+  /** `capabilities`: what the client asked for, {@link PushHead.capabilities}; `names`: for everything that people read. */
+  constructor (refused: readonly RefusedRef[], capabilities: readonly string[], rephrase: Rephrase = () => undefined, names: PathNames | null = null) {
     this.#refused = refused
     this.#rephrase = rephrase
+    this.#names = names
     this.#wanted = wantsReport(capabilities)
     this.#banded = capabilities.includes('side-band-64k')
     this.#inReport = this.#wanted
@@ -66,7 +69,7 @@ export class ReportMerger {
   end (): Buffer {
     if (this.#raw) return NOTHING
     if (!this.#banded) return this.#report.partial
-    return Buffer.concat([this.#unfinished(), this.#outer.partial])
+    return Buffer.concat([this.#unfinished(), this.#heldText(), this.#outer.partial])
   }
 
   /** What the report holds back for the rest of a packet. */
@@ -78,7 +81,7 @@ export class ReportMerger {
     if (packet.kind === 'data') {
       // A keepalive is an empty packet on the first band.
       const ofReport = this.#inReport && packet.payload[0] === BAND_DATA && packet.payload.length > 1
-      return ofReport ? toBand(BAND_DATA, this.#mergeReport(packet.payload.subarray(1))) : encodePacket(packet.payload)
+      return ofReport ? toBand(BAND_DATA, this.#mergeReport(packet.payload.subarray(1))) : this.#text(packet.payload)
     }
     if (packet.kind !== 'flush') {
       const held = this.end()
@@ -87,13 +90,25 @@ export class ReportMerger {
     }
     this.#raw = true
     const error = this.#wanted ? NOTHING : failureMessage(this.#refused.map(({ ref, reason }) => `${ref}: ${reason}`))
-    return Buffer.concat([this.#unfinished(), error, Buffer.from(FLUSH)])
+    return Buffer.concat([this.#unfinished(), this.#heldText(), error, Buffer.from(FLUSH)])
+  }
+
+  /** A packet that is not of the report. */
+  #text (payload: Buffer): Buffer {
+    if (this.#names === null || payload.length < 2) return encodePacket(payload)
+    if (payload[0] === BAND_PROGRESS) return toBand(BAND_PROGRESS, this.#names.update(payload.subarray(1)))
+    return payload[0] === BAND_ERROR ? Buffer.concat([this.#heldText(), toBand(BAND_ERROR, this.#names.replace(payload.subarray(1)))]) : encodePacket(payload)
+  }
+
+  #heldText (): Buffer {
+    return this.#names === null ? NOTHING : toBand(BAND_PROGRESS, this.#names.end())
   }
 
   #line (payload: Buffer): Buffer {
     const ref = DECLINED.exec(payload.toString('utf8'))?.[1]
     const reason = ref === undefined ? undefined : this.#rephrase(ref)
-    return ref === undefined || reason === undefined ? encodePacket(payload) : resultLine({ ref, reason })
+    if (ref !== undefined && reason !== undefined) return resultLine({ ref, reason })
+    return encodePacket(this.#names === null ? payload : this.#names.replace(payload))
   }
 
   /** Bytes of the report, the lines of the refused refs put in before its flush. */

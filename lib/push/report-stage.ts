@@ -1,4 +1,5 @@
 import { Transform, type TransformCallback } from 'node:stream'
+import type { PathNames } from '../protocol/path-names.ts'
 import type { PushHead } from '../protocol/push-head.ts'
 import { ReportMerger, type RefusedRef, type Rephrase } from '../protocol/push-report-merger.ts'
 import { progressMessage } from '../protocol/report-status.ts'
@@ -10,6 +11,8 @@ export interface ReportStageOptions {
   messages: readonly string[]
   /** Why a ref was refused of which git only says that a hook declined it. */
   rephrase: Rephrase
+  /** What stands in git's own messages for the path of the repository, which is nobody's business. */
+  names: PathNames
 }
 
 /** What git's answer to a push goes through: says in git's place why refs did not move of which git knows nothing, or not the reason. */
@@ -18,9 +21,9 @@ export class ReportStage extends Transform {
   /** What goes out before git's first byte. */
   #messages: Buffer[]
 
-  constructor ({ capabilities }: PushHead, { refused, messages, rephrase }: ReportStageOptions) {
+  constructor ({ capabilities }: PushHead, { refused, messages, rephrase, names }: ReportStageOptions) {
     super()
-    this.#merger = new ReportMerger(refused, capabilities, rephrase)
+    this.#merger = new ReportMerger(refused, capabilities, rephrase, names)
     this.#messages = capabilities.includes('side-band-64k') ? messages.map(progressMessage) : []
   }
 

@@ -3,6 +3,7 @@ import type { Context } from '../context.ts'
 import { BusyError, RefusedError, TooLargeError } from '../errors.ts'
 import { ByteLimit } from '../limits/byte-limit.ts'
 import type { Operation } from '../limits/operations.ts'
+import { PathNames } from '../protocol/path-names.ts'
 import { encodePushHead, type PushCommand, type PushHead } from '../protocol/push-head.ts'
 import { movedRefs, PushReportReader } from '../protocol/report-reader.ts'
 import { pushError, pushReport } from '../protocol/report-status.ts'
@@ -41,7 +42,9 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   if (kept.length > 0) record.moved = () => reader.report === null ? null : moved()
   await context.sweep(admitted.repository)
   const point = await hookPoint(context, request, admitted, { record, push, moved, whole: isStaged ? wholeness(body) : null })
-  const report = new ReportStage(head, { refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref) })
+  const { repository, operation: { repository: name } } = admitted
+  const names = new PathNames([repository.directory, repository.common], name)
+  const report = new ReportStage(head, { refused, messages: push.messages, rephrase: (ref) => point?.reason ?? point?.reasons.get(ref), names })
   try {
     return reply.send(await runService(context, request, {
       operation,

@@ -126,7 +126,9 @@ test('the real client prints it, where git-http-backend\'s user reads that the r
 
 for (const [capabilities, expected] of [
   ['report-status object-format=sha256', /\r\n\r\n[0-9a-f]+\r\n002eunpack unsupported object format 'sha256'\n0000\r\n0\r\n\r\n$/],
+  // eslint-disable-next-line no-control-regex
   ['report-status side-band-64k object-format=sha256', /\x01002eunpack unsupported object format 'sha256'\n00000000\r\n0\r\n\r\n$/],
+  // eslint-disable-next-line no-control-regex
   ['side-band-64k object-format=sha256', /\x03unsupported object format 'sha256'\n0000\r\n0\r\n\r\n$/]
 ] as const) {
   test(`a push in another object format is refused in the shape that the client asked for: ${capabilities}`, async (t) => {

@@ -172,7 +172,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
     throw error
   }
 
-  fastify.addHook('onReady', async () => warnOfTimeouts(fastify))
+  fastify.addHook('onReady', async () => warnOfTimeouts(fastify, options.limits.idleTimeout))
 }
 
 /** Tells that an operation is over. Nobody waits for it, so an error of the hook only goes to the log. */
@@ -182,10 +182,11 @@ function finish ({ log }: FastifyInstance, hooks: GitHttpHooks & { deadline: num
     .catch((error) => log.error({ err: error.cause ?? error, hook: 'onFinish' }, 'a hook failed'))
 }
 
-/** Node's own deadline covers the whole request, body included: a push that takes longer is cut. */
-function warnOfTimeouts ({ server, log }: FastifyInstance): void {
-  const { requestTimeout = 0 } = server
+/** Node's own deadlines cover the whole request, body included, and every silence on its connection: pushes that take longer are cut. */
+function warnOfTimeouts ({ server, log }: FastifyInstance, idleTimeout: number): void {
+  const { requestTimeout = 0, timeout = 0 } = server
   if (requestTimeout > 0) log.warn({ requestTimeout }, 'the server\'s requestTimeout ends every push that takes longer; set it to 0')
+  if (timeout > 0 && timeout < idleTimeout) log.warn({ connectionTimeout: timeout, idleTimeout }, 'the server\'s connectionTimeout ends transfers while git works in silence; set it to 0')
 }
 
 /** One decoration for all registrations that share a scope. */

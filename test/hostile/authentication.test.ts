@@ -12,7 +12,17 @@ const encoded = (bytes: string | Buffer): string => `Authorization: Basic ${Buff
 const WRONG: Array<{ headers: string[], why: string, also?: number }> = [
   { headers: ['Authorization: Basic'], why: 'a scheme without anything' },
   { headers: ['Authorization: basic'], why: 'the same in lower case' },
+  { headers: ['Authorization: BASIC bm9ib2R5Ong='], why: 'a scheme in upper case, and nobody' },
+  { headers: ['Authorization: Basic\tbm9ib2R5Ong='], why: 'a tab behind the scheme, and nobody' },
+  { headers: ['Authorization:    Basic     bm9ib2R5Ong='], why: 'many spaces, and nobody' },
   { headers: ['Authorization: Basic !!!'], why: 'no base64' },
+  { headers: ['Authorization: Basic Og'], why: 'an empty name and no padding' },
+  { headers: ['Authorization: Basic YWxpY2U6Y29y cmVjdA=='], why: 'a space within the base64' },
+  { headers: [`Authorization: Basic ${'='.repeat(4_000)}`], why: 'padding without end' },
+  { headers: [encoded('al:ice:wrong')], why: 'two colons: the first one ends the name' },
+  { headers: [encoded(Buffer.from('\ufeffalice:x'))], why: 'a byte order mark in front' },
+  { headers: [encoded(Buffer.from(`alice:${PASSWORD}`, 'utf16le'))], why: 'UTF-16' },
+  { headers: [encoded(Buffer.from('\xc0\xaf:x', 'latin1'))], why: 'an overlong sign in the name' },
   { headers: ['Authorization: Basic ===='], why: 'nothing but padding' },
   { headers: [encoded('alice')], why: 'no colon' },
   { headers: [encoded('')], why: 'an empty string' },
@@ -64,6 +74,35 @@ test('credentials that are wrong get 401 and a challenge, on every route, also w
     }
   }
   for (const word of [PASSWORD, 'pppppppp', 'wrong']) assert.ok(!log.includes(word), `${word} is not in the log`)
+})
+
+/** What names a user without a proof, or by a proof that is not for us. */
+const UNPROVEN: Array<{ headers: string[], target?: string, why: string }> = [
+  { headers: [`Proxy-${basic('alice', PASSWORD)}`], why: 'credentials for a proxy' },
+  { headers: ['Authorization: Bearer alice'], why: 'a token that nobody asked for' },
+  { headers: ['Authorization: Digest username="alice"'], why: 'another scheme' },
+  { headers: ['Authorization: Negotiate YWxpY2U='], why: 'the scheme of a single sign-on' },
+  { headers: [`Authorization: Basicx ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`], why: 'a scheme that begins in the same way' },
+  { headers: ['Authorization:'], why: 'no scheme' },
+  { headers: ['X-Remote-User: alice', 'X-Forwarded-User: alice', 'Remote-User: alice', 'REMOTE_USER: alice'], why: 'headers that some proxies set' },
+  { headers: [`Cookie: ${basic('alice', PASSWORD)}`, 'From: alice'], why: 'a cookie' },
+  { headers: [], target: '/git/app.git/info/refs?user=alice&REMOTE_USER=alice', why: 'a query' },
+  { headers: [], target: `http://alice:${PASSWORD}@localhost/git/app.git/HEAD`, why: 'user information in the target' }
+]
+
+test('what names a user without a proof names nobody', async (t) => {
+  const stage = await makeStage(t)
+  const seen: Array<string | null> = []
+  const server = await serve(t, stage, { authenticate, authorize: ({ user }) => { seen.push(user); return user !== null } })
+  for (const { headers, target = '/git/app.git/HEAD', why } of UNPROVEN) {
+    const { status, headers: got } = await send(server.port, 'GET', target, headers)
+    if (target.startsWith('/')) assert.deepEqual([status, got['www-authenticate'] !== undefined], [401, true], why)
+    else assert.ok([400, 401, 404].includes(status), why)
+  }
+  assert.deepEqual([...new Set(seen)], [null])
+  // Fastify's own line of a request holds the target as it came; which of it is kept is the host's choice.
+  assert.ok(!JSON.stringify(server.log.filter(({ req }) => req === undefined)).includes(PASSWORD), 'user information in a URL is not in our lines of the log')
+  assert.equal((await send(server.port, 'GET', '/git/app.git/HEAD', [basic('alice', PASSWORD)])).status, 200)
 })
 
 test('an unknown user and a wrong password get the same answer, by authenticate and by access file', async (t) => {

@@ -13,6 +13,7 @@ const duration: Check = (value) =>
 const bytes: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number of bytes from 1'
 const processes: Check = (value) =>
   (Number.isInteger(value) && value as number >= 0 && value as number <= 64) || 'must be a whole number from 0 to 64'
+const sharing: Check = (value) => typeof value === 'boolean' || (Number.isSafeInteger(value) && value as number > 1) || 'must be a boolean, or a whole number from 2'
 const count: Check = (value) => (Number.isSafeInteger(value) && value as number >= 0) || 'must be a whole number from 0'
 const positive: Check = (value) => (Number.isSafeInteger(value) && value as number > 0) || 'must be a whole number from 1'
 const store: Check = (value) =>
@@ -61,7 +62,7 @@ const CHECKS: Checks = {
   spawner: { processes },
   cache: {
     answers: offOr('cache.answers', { maxBytes: bytes }),
-    packs: offOr('cache.packs', { maxMemory: bytes, directory: text, maxBytes: bytes, maxAge: duration, minOccurrences: count, store, header: boolean, shared: boolean })
+    packs: offOr('cache.packs', { maxMemory: bytes, directory: text, maxBytes: bytes, maxAge: duration, minOccurrences: count, store, header: boolean, shared: sharing })
   },
   hooks: {
     onFetch: callback,

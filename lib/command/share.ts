@@ -13,6 +13,6 @@ export function share (count: number): Pick<GitHttpOptions, 'limits' | 'spawner'
     // At least two, so that a push that waits for its client does not stop the others.
     limits: { maxConcurrent: Math.max(2, Math.ceil(concurrent / count)), maxQueued: Math.ceil(QUEUED / count) },
     spawner: { processes: count === 1 ? 2 : 1 },
-    cache: { packs: { shared: count > 1, maxMemory: Math.max(LEAST_PACK_MEMORY, Math.floor(PACK_MEMORY / count)) } }
+    cache: { packs: { shared: count > 1 && count, maxMemory: Math.max(LEAST_PACK_MEMORY, Math.floor(PACK_MEMORY / count)) } }
   }
 }

@@ -22,6 +22,8 @@ export interface DirectoryStoreOptions {
   maxBytes?: number
   /** How long a file is kept, in milliseconds. Default 300,000 (5 minutes). */
   maxAge?: number
+  /** How many processes write to the folder; they keep `maxBytes` together. Default 1. */
+  processes?: number | undefined
 }
 
 /** A file that is open, for all who read it. */
@@ -45,10 +47,10 @@ export class DirectoryStore implements PackStore {
   readonly #boot: Promise<Buffer> = bootId()
   readonly #open = new Map<string, Shared>()
 
-  constructor ({ directory, maxBytes = 2 * 1024 ** 3, maxAge = 300_000 }: DirectoryStoreOptions, trouble: PackLog | Trouble) {
+  constructor ({ directory, maxBytes = 2 * 1024 ** 3, maxAge = 300_000, processes }: DirectoryStoreOptions, trouble: PackLog | Trouble) {
     const path = directory ?? join(tmpdir(), `fastify-git-http-packs-${process.geteuid?.() ?? 0}`)
     this.#maxAge = maxAge
-    this.directory = new PackDirectory({ path, maxBytes, maxAge }, trouble instanceof Trouble ? trouble : new Trouble(trouble))
+    this.directory = new PackDirectory({ path, maxBytes, maxAge, processes }, trouble instanceof Trouble ? trouble : new Trouble(trouble))
   }
 
   async get (key: string): Promise<StoredPack | null> {

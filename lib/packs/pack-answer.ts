@@ -21,9 +21,10 @@ export interface PackCacheOptions {
   store?: PackStore
   /**
    * Other processes of this machine serve the same repositories with the same folder: identical fetches at the same time cost one
-   * git for all of them, not one for each process. Everything is kept then (`minOccurrences` is 0 by default). Default false.
+   * git for all of them, not one for each process. Everything is kept then (`minOccurrences` is 0 by default). A number says how
+   * many they are (true: up to 16), so that they keep `maxBytes` together. Default false.
    */
-  shared?: boolean
+  shared?: boolean | number
 }
 
 /** With what only tests set. */

@@ -16,6 +16,8 @@ import { NO_DISK, Trouble } from './trouble.ts'
 /** Most keys whose requests are counted. */
 const MAX_COUNTED = 10_000
 const SWEEP_INTERVAL = 60_000
+/** Processes that share the folder, when nobody says how many. */
+const UNKNOWN = 16
 
 /**
  * One run of git for all who send the same fetch, and its answer for those who send it later. A key names everything that
@@ -39,18 +41,23 @@ export class PackCache {
   readonly #count = { memory: 0, store: 0, shared: 0, misses: 0, kept: 0 }
   #isClosed = false
 
-  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, shared = false, minOccurrences = shared ? 0 : 1, store, patience }: PackCacheSettings, log: PackLog) {
+  constructor ({ maxMemory, maxMemoryEntry, directory, maxBytes, maxAge = 300_000, shared = false, minOccurrences = shared === false ? 1 : 0, store, patience }: PackCacheSettings, log: PackLog) {
     this.#minOccurrences = minOccurrences
     this.#maxAge = maxAge
     this.#trouble = new Trouble(log)
     this.#memory = new MemoryStore({ maxBytes: maxMemory, maxEntryBytes: maxMemoryEntry, maxAge })
-    this.#directory = new DirectoryStore({ directory, maxBytes, maxAge }, this.#trouble)
+    this.#directory = new DirectoryStore({ directory, maxBytes, maxAge, processes: shared === true ? UNKNOWN : shared === false ? 1 : shared }, this.#trouble)
     this.#store = new GuardedStore(store ?? this.#directory, this.#trouble, patience)
     this.#keepsEverything = store !== undefined
-    this.#live = shared ? new LivePacks(this.#directory.directory.options.path, this.#trouble) : null
+    this.#live = shared !== false ? new LivePacks(this.#directory.directory.options.path, this.#trouble) : null
     this.#lookUp = new StoreLookUp(this.#store, this.#memory)
     this.#asked = new LRUCache({ max: MAX_COUNTED, ttl: maxAge })
     this.#timer = setInterval(() => this.#memory.sweep(), SWEEP_INTERVAL).unref()
+  }
+
+  /** Whether other processes use the same folder. */
+  get isShared (): boolean {
+    return this.#live !== null
   }
 
   get counters (): PackCounters {

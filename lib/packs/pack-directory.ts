@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { hasEnded, ownerName } from './owner.ts'
+import { roomFor, type Room } from './room.ts'
 import { TemporaryFile } from './temporary-file.ts'
 import { NO_DISK, type Trouble } from './trouble.ts'
 
@@ -17,6 +18,8 @@ export interface DirectoryOptions {
   maxBytes: number
   /** How long a file is kept, in milliseconds. */
   maxAge: number
+  /** How many processes write to it. Default 1. */
+  processes?: number | undefined
 }
 
 interface Entry {
@@ -31,6 +34,7 @@ interface Entry {
  */
 export class PackDirectory {
   readonly options: DirectoryOptions
+  readonly #room: Room
   readonly #trouble: Trouble
   readonly #temporary = new Set<string>()
   readonly #files = new Set<TemporaryFile>()
@@ -50,6 +54,7 @@ export class PackDirectory {
 
   constructor (options: DirectoryOptions, trouble: Trouble) {
     this.options = options
+    this.#room = roomFor(options.maxBytes, options.processes ?? 1)
     this.#trouble = trouble
     this.#timer = setInterval(() => this.sweep(), Math.min(options.maxAge, SWEEP_INTERVAL)).unref()
     this.sweep()
@@ -172,21 +177,25 @@ export class PackDirectory {
   }
 
   async #takeRoom (bytes: number): Promise<boolean> {
-    const { maxBytes } = this.options
     this.#taken += bytes
     if (bytes <= 0) return true
     this.#unseen += bytes
     // What other processes wrote meanwhile is only known by looking.
-    if (this.bytes > maxBytes || this.#unseen > maxBytes / 16) await this.#inTurn(async () => await this.#evict(await this.#look()))
-    if (this.bytes <= maxBytes) return true
+    if (this.bytes > this.#room.most || this.#unseen > this.#room.step) {
+      await this.#inTurn(async () => await this.#evict(await this.#look()))
+      // These will be written now.
+      this.#unseen += bytes
+    }
+    if (this.bytes <= this.#room.most) return true
     this.#taken -= bytes
     return false
   }
 
-  /** The oldest out, but for those in use. */
+  /** When there is no room: the oldest out, but for those in use. */
   async #evict (entries: Entry[]): Promise<void> {
+    if (this.bytes <= this.#room.most) return
     for (const { name, size } of entries.sort((a, b) => a.written - b.written)) {
-      if (this.bytes <= this.options.maxBytes) return
+      if (this.bytes <= this.#room.enough) return
       if (!this.#inUse.has(name) && await this.#remove(name)) this.#others -= size
     }
   }
@@ -196,19 +205,24 @@ export class PackDirectory {
     await this.#check()
     this.#unseen = 0
     const entries: Entry[] = []
+    const seen = new Set<string>()
     let others = 0
-    for (const name of await readdir(this.options.path)) {
+    const look = async (name: string): Promise<void> => {
+      seen.add(name)
       const owner = TEMPORARY.exec(name)?.[1]
-      if ((owner === undefined && !ENTRY.test(name)) || this.#temporary.has(name)) continue
+      if ((owner === undefined && !ENTRY.test(name)) || this.#temporary.has(name)) return
       // Another process may have removed it.
       const stats = await lstat(join(this.options.path, name)).catch(() => null)
-      if (stats === null) continue
+      if (stats === null) return
       const age = Date.now() - stats.mtimeMs
       const isNeedless = owner === undefined ? Math.abs(age) > this.options.maxAge && !this.#inUse.has(name) : await hasEnded(owner, age)
-      if (isNeedless && await this.#remove(name)) continue
+      if (isNeedless && await this.#remove(name)) return
       others += stats.size
       if (owner === undefined) entries.push({ name, size: stats.size, written: stats.mtimeMs })
     }
+    for (const name of await readdir(this.options.path)) await look(name)
+    // What another process has completed meanwhile is under its new name by now.
+    for (const name of await readdir(this.options.path)) if (!seen.has(name)) await look(name)
     this.#others = others
     return entries
   }

@@ -8,6 +8,8 @@ export interface Figure {
   name: string
   help: string
   labels: string[]
+  /** How the values of several processes become one. Default: their sum. */
+  aggregator?: 'max'
   read (observed: Observed): Reading[]
 }
 
@@ -69,12 +71,17 @@ export const figures: readonly Figure[] = [
   {
     type: 'gauge',
     name: 'git_http_cache_bytes',
-    help: 'Bytes that are kept',
+    help: 'Bytes of memory for what is kept',
     labels: ['tier'],
     read: ({ answers, packs }) => [
       ...answers === null ? [] : [[answers.bytes, 'refs'] as Reading],
-      ...packs === null ? [] : [[packs.counters.stored.memory, 'memory'], [packs.counters.stored.directory, 'directory']] as Reading[]
+      ...packs === null ? [] : [[packs.counters.stored.memory, 'memory'] as Reading]
     ]
+  },
+  {
+    // The processes of a machine have one folder.
+    ...gauge('git_http_cache_directory_bytes', 'Bytes in the folder for packs', ({ packs }) => packs?.counters.stored.directory ?? 0),
+    aggregator: 'max'
   },
   counter('git_http_cache_failures_total', 'How often something went wrong with keeping or finding packs', ({ packs }) => packs?.counters.failures ?? 0),
   gauge('git_http_helpers', 'Helper processes that are ready to start gits', ({ starter }) => starter.counters?.helpers ?? 0),

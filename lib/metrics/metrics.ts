@@ -36,7 +36,7 @@ export class Metrics {
 
   private constructor ({ Counter, Gauge, Histogram }: typeof import('prom-client'), register: MetricsRegistry) {
     const registers = [register as never]
-    for (const { type, name, help, labels, read } of figures) {
+    for (const { type, name, help, labels, aggregator = 'sum', read } of figures) {
       const fill = (metric: Summing): void => {
         metric.reset()
         const readings = [...this.#past.get(name) ?? [], ...[...this.#observed].flatMap(read)]
@@ -46,6 +46,7 @@ export class Metrics {
         name,
         help,
         labelNames: labels,
+        aggregator,
         registers,
         collect: function (this: Summing) { fill(this) }
       }

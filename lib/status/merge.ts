@@ -16,11 +16,14 @@ export function mergeSnapshots (snapshots: readonly StatusSnapshot[]): StatusSna
 
 function add (sum: CacheStatus | undefined, cache: CacheStatus): CacheStatus {
   if (sum === undefined) return cache
+  const isShared = sum.isShared === true && cache.isShared === true
+  const join = (one: number, other: number): number => isShared ? Math.max(one, other) : one + other
   return {
     name: cache.name,
     hits: sum.hits + cache.hits,
     misses: sum.misses + cache.misses,
-    bytes: sum.bytes + cache.bytes,
-    maxBytes: sum.maxBytes === null || cache.maxBytes === null ? null : sum.maxBytes + cache.maxBytes
+    bytes: join(sum.bytes, cache.bytes),
+    maxBytes: sum.maxBytes === null || cache.maxBytes === null ? null : join(sum.maxBytes, cache.maxBytes),
+    ...isShared ? { isShared } : {}
   }
 }

@@ -46,7 +46,7 @@ export class RegistrationStatus implements StatusSource {
       caches.push(
         { name: 'Packs in memory', hits: hits.memory, misses: shared + hits.store + misses, bytes: stored.memory, maxBytes: limits.memory },
         { name: 'Packs being made', hits: shared, misses: hits.store + misses, bytes: 0, maxBytes: null },
-        { name: 'Packs on disk', hits: hits.store, misses, bytes: stored.directory, maxBytes: limits.directory })
+        { name: 'Packs on disk', hits: hits.store, misses, bytes: stored.directory, maxBytes: limits.directory, ...packs.isShared ? { isShared: true } : {} })
     }
     return caches
   }

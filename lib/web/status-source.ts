@@ -59,4 +59,6 @@ export interface CacheStatus {
   bytes: number
   /** At most; null without a bound. */
   maxBytes: number | null
+  /** All processes of the machine have the same one, so that its bytes are counted once. Default false. */
+  isShared?: boolean
 }

@@ -17,8 +17,17 @@ import { share } from './share.ts'
 const KEEP_ALIVE = 72_000
 /** Milliseconds for a request's headers. */
 const HEADERS = 60_000
-/** Milliseconds that connections get to end while others are let in elsewhere, and between two looks at who is idle. */
-const [PARTING, PARTING_INTERVAL] = [60_000, 200]
+/** How long those who are in may stay while others are let in elsewhere, in milliseconds. */
+export interface Parting {
+  /** Whatever they do: a client may be between two requests of one clone, a browser watches the status page for ever. */
+  anyone: number
+  /** While git's answers and pushes are in flight. */
+  transfers: number
+}
+
+const PARTING: Parting = { anyone: 60_000, transfers: 3_600_000 }
+/** Milliseconds between two looks at who is idle. */
+const PARTING_INTERVAL = 200
 /** Milliseconds that connections get to end by themselves after the last transfer. */
 const LINGER = 5_000
 
@@ -39,11 +48,8 @@ export interface Surroundings {
 export interface Served {
   /** Does not listen yet. */
   app: FastifyInstance
-  /**
-   * Lets nobody in any more, and answers those who are in for as long as they stay, a minute at most: a client may be between
-   * two requests of one clone.
-   */
-  leave: () => Promise<void>
+  /** Lets nobody in any more, and answers those who are in for as long as they stay, within bounds. */
+  leave: (parting?: Parting) => Promise<void>
 }
 
 /**
@@ -86,7 +92,7 @@ export async function createApp (settings: ServeSettings, { log, register, worke
   app.addHook('onSend', async (request, reply) => {
     if (connections.isLeaving && request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
   })
-  return { app, leave: async () => await connections.leave() }
+  return { app, leave: async (parting = PARTING) => await connections.leave(parting, () => app.gitHttp.active > 0) }
 }
 
 /** Ids that no other process gives. */
@@ -122,12 +128,12 @@ class Connections {
   }
 
   /** Resolves when nobody is connected any more. */
-  async leave (): Promise<void> {
+  async leave ({ anyone, transfers }: Parting, isTransferring: () => boolean): Promise<void> {
     this.isLeaving = true
     for (const server of this.#servers) server.close()
     for (const session of this.#sessions) session.close()
-    const end = performance.now() + PARTING
-    while (this.#sockets.size > 0 && performance.now() < end) {
+    const begun = performance.now()
+    while (this.#sockets.size > 0 && performance.now() - begun < (isTransferring() ? transfers : anyone)) {
       await delay(PARTING_INTERVAL)
       for (const server of this.#servers) server.closeIdleConnections?.()
     }

@@ -13,6 +13,18 @@ const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 30_000]
 /** Longest wait for a worker's figures, in milliseconds. */
 const PATIENCE = 1_000
 
+/** Milliseconds after which a worker that hangs is killed. */
+export interface Bounds {
+  /** While it starts. */
+  starting: number
+  /** While it goes because others have taken its place. It gives transfers an hour itself. */
+  leaving: number
+  /** While all end. It gives transfers a minute. */
+  stopping: number
+}
+
+const BOUNDS: Bounds = { starting: 60_000, leaving: 3_780_000, stopping: 75_000 }
+
 interface Member {
   worker: Worker
   /** Nothing to worry about when it ends. */
@@ -23,6 +35,8 @@ interface Member {
   /** How many before it did not live long. */
   failures: number
   born: number
+  /** Kills it if it hangs. */
+  timer: NodeJS.Timeout | undefined
   ready: Promise<void>
 }
 
@@ -30,6 +44,7 @@ interface Member {
 export class Supervisor {
   readonly #count: number
   readonly #log: FastifyBaseLogger
+  readonly #bounds: Bounds
   readonly #members = new Map<number, Member>()
   readonly #past = new Past()
   readonly #asked = new Map<number, (figures: Figures) => void>()
@@ -40,9 +55,10 @@ export class Supervisor {
   #isOpen = false
   #onEmpty: (() => void) | null = null
 
-  constructor (count: number, log: FastifyBaseLogger) {
+  constructor (count: number, log: FastifyBaseLogger, bounds: Bounds = BOUNDS) {
     this.#count = count
     this.#log = log
+    this.#bounds = bounds
   }
 
   /** Process ids of the workers that serve. */
@@ -64,12 +80,11 @@ export class Supervisor {
     await this.#reloading
   }
 
-  /** Ends all when their transfers have ended. */
+  /** Ends all when their transfers have ended, or have taken too long. */
   async stop (signal: NodeJS.Signals): Promise<void> {
     this.#isStopping = true
     for (const member of this.#members.values()) {
-      member.isLeaving = true
-      if (member.isReady) tell(member, { type: 'stop', signal })
+      if (member.isReady) this.#dismiss(member, { type: 'stop', signal }, this.#bounds.stopping)
       // One that starts serves nobody, and does not listen to us yet.
       else member.worker.process.kill('SIGKILL')
     }
@@ -89,12 +104,13 @@ export class Supervisor {
 
   #add (failures: number): Member {
     const worker = cluster.fork()
-    const member: Member = { worker, isLeaving: false, isReady: false, last: null, failures, born: performance.now(), ready: Promise.resolve() }
+    const member: Member = { worker, isLeaving: false, isReady: false, last: null, failures, born: performance.now(), timer: undefined, ready: Promise.resolve() }
     member.ready = new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'failed') reject(new Failure(message.message, message.exitCode))
         if (message.type === 'ready') {
           member.isReady = true
+          clearTimeout(member.timer)
           resolve()
           // A worker that took the place of another.
           if (this.#isOpen && this.#reloading === null) this.#tellWho()
@@ -110,6 +126,7 @@ export class Supervisor {
     // Writing to one that has just ended.
     worker.on('error', () => {})
     this.#members.set(worker.id, member)
+    this.#killAfter(this.#bounds.starting, member)
     return member
   }
 
@@ -125,22 +142,24 @@ export class Supervisor {
 
   #lose (member: Member, { code, signal }: { code: number | null, signal: string | null }): void {
     this.#members.delete(member.worker.id)
+    clearTimeout(member.timer)
     if (member.last !== null) this.#past.add(member.last).catch((err) => this.#log.error({ err }, 'the figures of a worker that ended are lost'))
     if (this.#members.size === 0) this.#onEmpty?.()
     if (member.isLeaving || this.#isStopping || !member.isReady) return
     const failures = performance.now() - member.born < SHORT_LIFE ? member.failures + 1 : 0
-    this.#log.error({ worker: member.worker.id, pid: member.worker.process.pid, code, signal }, 'a worker ended; starting another')
-    this.#addLater(failures)
+    const pause = pauseAfter(failures)
+    this.#log.error({ worker: member.worker.id, pid: member.worker.process.pid, code, signal, pause }, 'a worker ended; starting another')
+    this.#addLater(failures, pause)
   }
 
-  #addLater (failures: number): void {
-    const pause = failures === 0 ? 0 : Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+  #addLater (failures: number, pause: number): void {
     setTimeout(() => {
       if (this.#isStopping || this.pids.length >= this.#count) return
       this.#add(failures).ready.catch((err) => {
         if (this.#isStopping) return
-        this.#log.error({ err }, 'a worker did not start; trying again')
-        this.#addLater(failures + 1)
+        const next = pauseAfter(failures + 1)
+        this.#log.error({ err, pause: next }, 'a worker did not start; trying again')
+        this.#addLater(failures + 1, next)
       })
     }, pause)
   }
@@ -152,14 +171,26 @@ export class Supervisor {
       const fresh = Array.from({ length: this.#count }, () => this.#add(0))
       const failed = (await Promise.allSettled(fresh.map(async ({ ready }) => await ready))).find((result) => result.status === 'rejected')
       if (this.#isStopping) return
-      const leaving = failed === undefined ? [...this.#members.values()].filter((member) => !fresh.includes(member)) : fresh
+      const leaving = [...this.#members.values()].filter((member) => fresh.includes(member) === (failed !== undefined))
       if (failed !== undefined) this.#log.error({ err: failed.reason }, 'new workers do not start; the old ones go on')
-      for (const member of leaving) {
-        member.isLeaving = true
-        tell(member, { type: 'leave' })
-      }
+      for (const member of leaving) this.#dismiss(member, { type: 'leave' }, this.#bounds.leaving)
       this.#tellWho()
     }
+  }
+
+  /** Tells it to go, and makes sure that it does. */
+  #dismiss (member: Member, message: ToWorker, bound: number): void {
+    member.isLeaving = true
+    this.#killAfter(bound, member)
+    tell(member, message)
+  }
+
+  #killAfter (bound: number, member: Member): void {
+    clearTimeout(member.timer)
+    member.timer = setTimeout(() => {
+      this.#log.error({ worker: member.worker.id, pid: member.worker.process.pid }, 'a worker hangs; it is killed')
+      member.worker.process.kill('SIGKILL')
+    }, bound)
   }
 
   #tellWho (): void {
@@ -186,6 +217,11 @@ export class Supervisor {
       tell(member, { type: 'tell', id })
     })
   }
+}
+
+/** Milliseconds. */
+function pauseAfter (failures: number): number {
+  return failures === 0 ? 0 : Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
 }
 
 function tell ({ worker }: Member, message: ToWorker): void {

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
@@ -19,14 +19,17 @@ const KEEP_ALIVE = 72_000
 const HEADERS = 60_000
 /** How long those who are in may stay while others are let in elsewhere, in milliseconds. */
 export interface Parting {
-  /** Whatever they do: a client may be between two requests of one clone, a browser watches the status page for ever. */
+  /**
+   * Whatever they do: a client may be between two requests of one clone, and a proxy may send one on a connection that has been
+   * idle for less than `KEEP_ALIVE`. A browser watches the status page for ever.
+   */
   anyone: number
   /** While git's answers and pushes are in flight. */
   transfers: number
 }
 
-const PARTING: Parting = { anyone: 60_000, transfers: 3_600_000 }
-/** Milliseconds between two looks at who is idle. */
+const PARTING: Parting = { anyone: KEEP_ALIVE + 3_000, transfers: 3_600_000 }
+/** Milliseconds between two looks at who is there. */
 const PARTING_INTERVAL = 200
 /** Milliseconds that connections get to end by themselves after the last transfer. */
 const LINGER = 5_000
@@ -130,12 +133,12 @@ class Connections {
   /** Resolves when nobody is connected any more. */
   async leave ({ anyone, transfers }: Parting, isTransferring: () => boolean): Promise<void> {
     this.isLeaving = true
-    for (const server of this.#servers) server.close()
+    // Node's own close of an HTTP server cuts idle connections, on which a proxy may just have sent a request.
+    for (const server of this.#servers) NetServer.prototype.close.call(server)
     for (const session of this.#sessions) session.close()
     const begun = performance.now()
     while (this.#sockets.size > 0 && performance.now() - begun < (isTransferring() ? transfers : anyone)) {
       await delay(PARTING_INTERVAL)
-      for (const server of this.#servers) server.closeIdleConnections?.()
     }
   }
 

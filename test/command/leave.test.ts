@@ -36,19 +36,32 @@ async function halfFetch (t: TestContext, { app, port }: Awaited<ReturnType<type
   }
 }
 
-test('who is told to leave lets nobody in, ends who does nothing, and waits for transfers longer than for anyone else', async (t) => {
+test('who is told to leave lets nobody in, but answers once more who is in: a proxy may send a request at that moment', async (t) => {
   const served = await serve(t)
-  const agent = new Agent({ keepAlive: true })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   t.after(() => agent.destroy())
-  const [idle] = await once(get({ port: served.port, path: '/-/live', agent }), 'response') as [IncomingMessage]
-  const closed = once(idle.socket, 'close')
-  idle.resume()
+  const ask = async (): Promise<IncomingMessage> => {
+    const [response] = await once(get({ port: served.port, path: '/-/live', agent }), 'response') as [IncomingMessage]
+    await once(response.resume(), 'end')
+    return response
+  }
+  const first = await ask()
+  assert.equal(first.headers.connection, 'keep-alive')
+  const left = served.leave({ anyone: AGES, transfers: AGES })
+  const refused = connect(served.port, '127.0.0.1')
+  assert.equal(((await once(refused, 'error')) as [NodeJS.ErrnoException])[0].code, 'ECONNREFUSED')
+  const second = await ask()
+  assert.deepEqual([second.statusCode, second.headers.connection], [200, 'close'])
+  // Now nobody is there any more.
+  await left
+})
+
+test('transfers are waited for longer than anyone else', async (t) => {
+  const served = await serve(t)
   const end = await halfFetch(t, served)
   let isOver = false
   const left = served.leave({ anyone: 0, transfers: AGES }).then(() => { isOver = true })
-  await closed
-  const refused = connect(served.port, '127.0.0.1')
-  assert.equal(((await once(refused, 'error')) as [NodeJS.ErrnoException])[0].code, 'ECONNREFUSED')
+  await served.leave({ anyone: 0, transfers: 300 })
   assert.equal(isOver, false, 'the fetch is waited for')
   await end()
   await left

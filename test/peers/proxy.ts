@@ -16,7 +16,7 @@ export interface Proxy {
 /** A server program and how it is configured to run in the foreground, with everything it writes below one folder. */
 export interface ProxyProgram {
   path: string
-  /** The file beside this one with what an administrator would write; PORT and UPSTREAM stand for the addresses. */
+  /** What an administrator would write; PORT and UPSTREAM stand for the addresses. */
   site: string
   /** The main configuration around it; `asRoot` when it must be told to give up root's rights. */
   main (folder: string, port: number, asRoot: boolean): string
@@ -53,7 +53,7 @@ export async function startProxy (t: Cleanup, program: ProxyProgram, upstream: s
   await chmod(temporary, 0o777)
 
   const port = await freePort()
-  const site = edit(await readFile(join(import.meta.dirname, program.site), 'utf8'))
+  const site = edit(program.site)
   await writeFile(join(folder, 'site.conf'), site.replaceAll('UPSTREAM', upstream).replaceAll('PORT', String(port)))
   await writeFile(join(folder, 'main.conf'), program.main(folder, port, process.getuid?.() === 0))
 

@@ -72,7 +72,7 @@ export async function startProxy (t: Cleanup, program: ProxyProgram, upstream: s
   return { port, spooled: async () => [...await filesIn(temporary), ...await openFiles(child.pid as number, temporary)] }
 }
 
-async function freePort (): Promise<number> {
+export async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

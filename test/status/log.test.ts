@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Outcome } from '../../lib/summary.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { gatedGit } from '../fixtures/gated-git.ts'
 import { git, tryGit } from '../fixtures/git.ts'
@@ -82,4 +85,31 @@ test('a host leaves the lines out with logLevel, and only those of git', async (
   await server.app.close()
   assert.deepEqual(told(server), [])
   assert.equal(server.log.filter(({ msg }) => msg === 'request completed').length, 1)
+})
+
+test('the README\'s table has every field of the line, and the values that it names are all there are', async (t) => {
+  const chapter = /^### Log$([^]*?)^###? /m.exec(await readFile(new URL('../../README.md', import.meta.url), 'utf8'))?.[1] ?? assert.fail('no chapter')
+  const rows = [...chapter.matchAll(/^\| (`[^|]*) \| ([^|]*) \|$/gm)].map(([, names = '', text = '']) => ({ names: [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name as string), text }))
+  const documented = rows.flatMap(({ names }) => names)
+  const valuesOf = (name: string): string[] => [...(rows.find(({ names }) => names.includes(name))?.text ?? '').matchAll(/`([\w-]+)`/g)].map(([, value]) => value as string)
+
+  const root = await temporaryFolder(t)
+  await makeRepository(root, 'app.git', { commits: 1 })
+  const server = await startServer(t, { root, authenticate: ({ username }) => username })
+  const work = join(root, 'work')
+  await git(['clone', '--quiet', `${server.url}/app.git`, work])
+  await commitRandom(work, 'file', 1000)
+  await git(['push', '--quiet', `${server.urlAs('ann', 'x')}/app.git`, 'HEAD:refs/heads/one'], { cwd: work })
+  await tryGit(['ls-remote', `${server.url}/none.git`])
+  await fetch(`${server.url}/app.git/HEAD`)
+  await eventually(async () => new Set(told(server).map(({ service, phase }) => `${String(service)} ${String(phase)}`)).size >= 5, 5_000, 'refs, fetches, pushes and files')
+  for (const { level, time, pid, hostname, msg, ...line } of told(server)) {
+    // `worker` is the command's with --workers.
+    assert.deepEqual(Object.keys(line).sort(), documented.filter((name) => name !== 'worker').sort())
+    for (const name of ['service', 'phase', 'outcome', 'cache']) {
+      if (line[name] !== null) assert.ok(valuesOf(name).includes(line[name] as string), `${name}: ${String(line[name])}`)
+    }
+  }
+  const outcomes: Record<Outcome, true> = { completed: true, refused: true, 'client-gone': true, timeout: true, 'git-failed': true, unavailable: true, failed: true }
+  assert.deepEqual(valuesOf('outcome').sort(), Object.keys(outcomes).sort())
 })

@@ -16,6 +16,7 @@ import Fastify from 'fastify'
 import gitHttp from '../../lib/index.ts'
 import type { Exchange } from '../fixtures/http-backend.ts'
 import { git } from '../fixtures/git.ts'
+import { LOADER, programPath } from '../fixtures/program.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { discovery, lsRefs } from './helpers.ts'
 
@@ -47,7 +48,7 @@ export async function stress (answers: number): Promise<StressReport> {
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.addresses()[0] as { port: number }
     const progress = join(root, 'progress')
-    writer = fork(fileURLToPath(new URL('stress-writer.ts', import.meta.url)), [path, progress, String(VALUES)], { execArgv: ['--import', import.meta.resolve('tsx')] })
+    writer = fork(programPath('stress-writer', import.meta.url), [path, progress, String(VALUES)], { execArgv: LOADER })
     const ended = once(writer, 'exit')
     await once(writer, 'message')
     const counter = openProgress(progress)

@@ -3,17 +3,17 @@ import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git } from '../fixtures/git.ts'
+import { LOADER, programPath } from '../fixtures/program.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { startServer } from '../fixtures/server.ts'
 
-const SCRIPT = fileURLToPath(new URL('../../benchmarks/deployment.ts', import.meta.url))
+const SCRIPT = programPath('../../benchmarks/deployment', import.meta.url)
 
 async function bench (args: string[]): Promise<{ code: number, stdout: string, stderr: string }> {
   return await new Promise((resolve) => {
-    execFile(process.execPath, ['--import', import.meta.resolve('tsx'), SCRIPT, ...args], { cwd: '/' }, (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }))
+    execFile(process.execPath, [...LOADER, SCRIPT, ...args], { cwd: '/' }, (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }))
   })
 }
 

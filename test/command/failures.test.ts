@@ -80,7 +80,7 @@ test('--help and --version', async (t) => {
   for (const option of options) assert.match(help.stdout, new RegExp(`^ {2}--${option}\\b`, 'm'))
   assert.match(help.stdout, /--port PORT .*\(default: 8080\)/)
   assert.match(help.stdout, /fastify-git-http passwd NAME/)
-  const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  const { version } = JSON.parse(await readFile(new URL(import.meta.resolve('fastify-git-http/package.json')), 'utf8'))
   assert.deepEqual(await runCommand(t, ['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 

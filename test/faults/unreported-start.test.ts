@@ -9,6 +9,7 @@ import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { getRaw, sendRaw } from '../fixtures/raw.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { startServer } from '../fixtures/server.ts'
+import { writeScript } from '../fixtures/shims.ts'
 
 /**
  * Loaded into every helper: the first `spawn` that any of them makes is its last act, so that the server never hears of
@@ -34,12 +35,9 @@ async function withDyingHelpers (t: TestContext, folder: string): Promise<string
   const marker = join(folder, 'armed')
   const module = join(folder, 'dies.mjs')
   await writeFile(module, DIES_AFTER_SPAWN(marker))
-  const before = process.env['NODE_OPTIONS']
-  process.env['NODE_OPTIONS'] = `${before ?? ''} --import ${pathToFileURL(module).href}`.trim()
-  t.after(() => {
-    if (before === undefined) delete process.env['NODE_OPTIONS']
-    else process.env['NODE_OPTIONS'] = before
-  })
+  const { execPath } = process
+  t.after(() => { process.execPath = execPath })
+  process.execPath = await writeScript(folder, 'node', `exec '${execPath}' --import '${pathToFileURL(module).href}' "$@"`)
   return marker
 }
 

@@ -11,6 +11,7 @@ import { openStarter, Spawner } from '../../lib/git/spawner.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { isRunning } from '../fixtures/helpers.ts'
 import { descriptors, eventually, processesAbout } from '../fixtures/processes.ts'
+import { LOADER, programUrl } from '../fixtures/program.ts'
 
 const ENV = { PATH: process.env['PATH'] ?? '' }
 const run = promisify(execFile)
@@ -133,11 +134,11 @@ test('a temporary folder with a long name is no obstacle', async (t) => {
 
 /** A process of its own with a spawner of one helper. */
 function script (body: string, limits = ':'): string[] {
-  const code = `import { openStarter } from ${JSON.stringify(import.meta.resolve('../../lib/git/spawner.ts'))}
+  const code = `import { openStarter } from ${JSON.stringify(programUrl('../../lib/git/spawner', import.meta.url))}
     const starter = await openStarter('/bin/sh', 1, console)
     const env = { PATH: process.env.PATH }
     ${body}`
-  return ['-c', `${limits}; exec "$0" "$@"`, process.execPath, '--import', import.meta.resolve('tsx'), '--input-type=module', '--eval', code]
+  return ['-c', `${limits}; exec "$0" "$@"`, process.execPath, ...LOADER, '--input-type=module', '--eval', code]
 }
 
 test('an idle spawner keeps no process alive, and one that ends without closing leaves nothing', async (t) => {

@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { LOADER, programPath } from '../fixtures/program.ts'
 import { bytesOf, filesIn, keyOf, makeScene, MB, openIn, until } from './helpers.ts'
 
-const PEER = fileURLToPath(new URL('peer-process.ts', import.meta.url))
+const PEER = programPath('peer-process', import.meta.url)
 
 async function startPeer (t: TestContext, folder: string, maxBytes = 100 * MB): Promise<ChildProcess> {
-  const peer = fork(PEER, [folder, String(maxBytes)], { execArgv: ['--import', import.meta.resolve('tsx')] })
+  const peer = fork(PEER, [folder, String(maxBytes)], { execArgv: LOADER })
   t.after(async () => {
     if (peer.exitCode !== null || peer.signalCode !== null) return
     peer.kill('SIGKILL')

@@ -9,6 +9,7 @@ import { HookFolder } from '../../lib/push/hook-folder.ts'
 import { git } from '../fixtures/git.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
+import { programPath } from '../fixtures/program.ts'
 import { assertNothingLeft, hasNoObjects, logOf, openScene, refsOf, startPush, writeHooks, type Push, type Running, type Scene } from './hook-scene.ts'
 
 const never = async (): Promise<never> => await new Promise(() => {})
@@ -133,7 +134,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 1]] as const) {
 
   test(`${name}: the server is killed`, async (t) => {
     const root = await temporaryFolder(t)
-    const server = fork(new URL('./hook-server.ts', import.meta.url), [root, String(processes)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const server = fork(programPath('hook-server', import.meta.url), [root, String(processes)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     const [{ served }] = await once(server, 'message') as [{ served: string }]
     server.kill('SIGKILL')
     await once(server, 'exit')

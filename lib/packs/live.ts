@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { lstatSync, rmSync } from 'node:fs'
 import { lstat, mkdir, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -169,11 +170,17 @@ export class LivePacks {
 
 /** Removes a socket that nobody listens to, unless it is another one after a while: between its making and listen() one is refused, too. */
 async function buryOnceDead (path: string): Promise<void> {
-  const inode = async (): Promise<number | null> => await lstat(path).then(({ ino }) => ino, () => null)
-  const before = await inode()
+  const before = identity(path)
   await delay(SETTLED)
-  if (before === null || await inode() !== before || await isListening(path)) return
-  if (await inode() === before) await unlink(path).catch(() => {})
+  if (before === null || identity(path) !== before || await isListening(path)) return
+  // At once: others do the same, and the first of them listens there as soon as it has removed the dead one.
+  if (identity(path) === before) rmSync(path, { force: true })
+}
+
+/** Inode numbers are given anew at once, so the time of its making tells a socket from its predecessor. */
+function identity (path: string): string | null {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
+  return stats === undefined ? null : `${stats.dev} ${stats.ino} ${stats.ctimeNs}`
 }
 
 async function isListening (path: string): Promise<boolean> {

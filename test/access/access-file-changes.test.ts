@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { AccessFile } from '../../lib/access/access-file.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { gate } from '../fixtures/gate.ts'
 import { opened, recorder } from './helpers.ts'
 
 /** Replaces a function of node:fs/promises, which imports by name see as well. */
@@ -117,9 +118,3 @@ test('who comes while an older look is still under way does not share it', async
   assert.equal(await second, 'write')
   await first
 })
-
-function gate (): { opened: Promise<void>, open: () => void } {
-  let open = (): void => {}
-  const opened = new Promise<void>(resolve => { open = resolve })
-  return { opened, open }
-}

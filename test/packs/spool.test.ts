@@ -3,6 +3,7 @@ import { setImmediate as nextIteration } from 'node:timers/promises'
 import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { gate } from '../fixtures/gate.ts'
 import { MB, openIn, random, until } from './helpers.ts'
 import { makeStorage } from './spool-scene.ts'
 
@@ -60,10 +61,10 @@ test('a reader at the head reads nothing from the file, a late one does', async 
 test('the disk sets git\'s pace: no more than the window waits to be written', async (t) => {
   const { spool: make, store } = makeStorage(t, `${await temporaryFolder(t)}/packs`, { memory: 1 })
   const file = await store.directory.create()
-  const stuck = deferred()
+  const stuck = gate()
   const append = file.append.bind(file)
   t.mock.method(file, 'append', async (buffers: Buffer[]) => {
-    await stuck.promise
+    await stuck.opened
     return await append(buffers)
   })
   t.mock.method(store.directory, 'create', async () => file)
@@ -77,7 +78,7 @@ test('the disk sets git\'s pace: no more than the window waits to be written', a
   })()
   for (let i = 0; i < 100; i++) await nextIteration()
   assert.ok(written <= MB + 65_536)
-  stuck.resolve()
+  stuck.open()
   await writing
   assert.ok(await spool.end())
   assert.equal(file.size, 6_553_600)
@@ -165,9 +166,3 @@ test('started() rejects when it fails before the first byte, and resolves when i
   await begun
   assert.equal((await buffer(empty.read())).length, 0)
 })
-
-function deferred (): { promise: Promise<void>, resolve: () => void } {
-  let resolve = (): void => {}
-  const promise = new Promise<void>((_resolve) => { resolve = _resolve })
-  return { promise, resolve }
-}

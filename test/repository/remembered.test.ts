@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { Remembered, type Loaded } from '../../lib/repository/remembered.ts'
 import { Witness } from '../../lib/repository/witness.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { gate } from '../fixtures/gate.ts'
 
 interface Scene {
   file: string
@@ -28,13 +29,6 @@ async function makeScene (t: TestContext, provable = true): Promise<Scene> {
   }
   const scene: Scene = { file, loads: () => loads, remembered: new Remembered(load), onLoad: () => {} }
   return scene
-}
-
-/** A promise, and what settles it. */
-function gate (): { opened: Promise<void>, open: () => void } {
-  let open!: () => void
-  const opened = new Promise<void>((resolve) => { open = resolve })
-  return { opened, open }
 }
 
 test('the same object until the file changes, then a new one', async (t) => {

@@ -69,6 +69,7 @@ for (const [when, make] of [
     const failed = await postPush(scene.port, Buffer.concat([head, pack]))
     assert.match(failed, /^HTTP\/1\.1 500 /)
     assert.doesNotMatch(failed, /scanner/)
+    await scene.finished(3)
     assert.equal((await scene.push([scene.appUrl, 'main'])).code, 1)
     assert.deepEqual((await scene.finished(3)).slice(0, 3).map(({ outcome, code }) => [outcome, code]), [
       ['refused', 'FST_GIT_REFUSED'], ['refused', 'FST_GIT_REFUSED'], ['failed', 'FST_GIT_INTERNAL']

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { GitOutput } from './git-output.ts'
 import type { GitProcess } from './git-process.ts'
 import { helperCommand } from './helper-command.ts'
 import { endGroup } from './process-group.ts'
@@ -90,7 +91,7 @@ export class Helper {
     const git = new SpawnedGit({
       stdin: request.input ? this.#connect({ id, part: 'stdin' }) : null,
       channel: request.hookFolder === undefined ? null : this.#connect({ id, part: 'channel' }),
-      stdout: this.#connect({ id, ...request })
+      stdout: new GitOutput(this.#path, line({ id, ...request }))
     }, PATIENCE)
     this.#gits.set(id, git)
     this.#starting.add(id)
@@ -112,12 +113,12 @@ export class Helper {
     await (this.#closing ??= this.#end())
   }
 
-  #connect (request: StartRequest | PartRequest): Socket {
+  #connect (request: PartRequest): Socket {
     const socket = new Socket()
     // git's stdin: nothing ever comes back on it.
-    if ('part' in request && request.part === 'stdin') socket.pause()
+    if (request.part === 'stdin') socket.pause()
     socket.connect(this.#path)
-    socket.write(`${JSON.stringify(request)}\n`)
+    socket.write(line(request))
     return socket
   }
 
@@ -178,4 +179,8 @@ export class Helper {
     // It does so itself unless it was killed.
     if (this.#path !== '') await rm(dirname(this.#path), { recursive: true, force: true }).catch(() => {})
   }
+}
+
+function line (request: StartRequest | PartRequest): string {
+  return `${JSON.stringify(request)}\n`
 }

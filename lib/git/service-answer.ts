@@ -11,14 +11,6 @@ import { endGroup } from './process-group.ts'
 
 /** How long stdout may stay open behind a git that has ended (a hook's background process), in milliseconds. */
 const LINGER = 2_000
-/**
- * git writes a pack in pieces of 8 KiB. Each of them alone costs the server and the client a wake-up and a call to the system, so
- * after the first {@link EAGER} bytes of an answer pieces are gathered: up to {@link FULL} bytes, for {@link PATIENCE} milliseconds.
- */
-const EAGER = 65_536
-const FULL = 65_536
-const PATIENCE = 3
-
 export interface AnswerOptions {
   /** Goes out before git's first byte, and not at all when git fails before it. */
   prefix: Buffer | null
@@ -39,8 +31,6 @@ export class ServiceAnswer extends Transform {
   bytes: number = 0
   readonly #git: GitProcess
   readonly #options: AnswerOptions
-  #gathered: { pieces: Buffer[], length: number } = { pieces: [], length: 0 }
-  #timer: NodeJS.Timeout | undefined
   readonly #tail: AnswerTail = new AnswerTail()
 
   constructor (git: GitProcess, options: AnswerOptions) {
@@ -51,10 +41,7 @@ export class ServiceAnswer extends Transform {
     // SIGPIPE without removing its quarantine. Whoever ends the process decides what happens to its output.
     git.stdout.pipe(this)
     git.stdout.once('error', (error) => this.destroy(error))
-    this.once('close', () => {
-      clearTimeout(this.#timer)
-      git.stdout.unpipe(this)
-    })
+    this.once('close', () => git.stdout.unpipe(this))
     this.#watchExit()
   }
 
@@ -88,31 +75,10 @@ export class ServiceAnswer extends Transform {
     this.bytes += chunk.length
     this.#tail.update(chunk)
     this.#options.onProgress()
-    if (this.bytes <= EAGER || this.#gathered.length + chunk.length >= FULL) this.#pass(chunk)
-    else this.#gather(chunk)
-    callback()
-  }
-
-  #gather (chunk: Buffer): void {
-    this.#gathered.pieces.push(chunk)
-    this.#gathered.length += chunk.length
-    this.#timer ??= setTimeout(() => this.#pass(null), PATIENCE)
-  }
-
-  /** Everything so far, and `chunk`. */
-  #pass (chunk: Buffer | null): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    const { pieces } = this.#gathered
-    if (chunk !== null) pieces.push(chunk)
-    this.#gathered = { pieces: [], length: 0 }
-    if (this.destroyed || pieces.length === 0) return
-    this.push(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces))
-    if (pieces.length > 1) for (const piece of pieces) release(piece)
+    callback(null, chunk)
   }
 
   override _flush (callback: TransformCallback): void {
-    this.#pass(null)
     this.#git.exited.then((exit) => {
       if (this.#answered(exit)) return callback()
       const refusal = this.#refusal(exit)

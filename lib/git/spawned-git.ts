@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { GitExit } from './exit.ts'
+import type { GitOutput } from './git-output.ts'
 import { noInput, unavailable, type GitProcess } from './git-process.ts'
 
 /** How long the helper's word is waited for once its connection ended without one, in milliseconds. */
@@ -8,7 +9,7 @@ const SILENCE = 1_000
 /** Those of one git with its helper. */
 export interface Connections {
   stdin: Socket | null
-  stdout: Socket
+  stdout: GitOutput
   channel: Socket | null
 }
 
@@ -23,7 +24,7 @@ export class SpawnedGit {
   /** The helper had all the time of the world and said nothing. */
   hung: boolean = false
   readonly #stdin: Socket | null
-  readonly #stdout: Socket
+  readonly #stdout: GitOutput
   readonly #channel: Socket | null
   #state: 'starting' | 'running' | 'over' = 'starting'
   #timer: NodeJS.Timeout | undefined

@@ -1,5 +1,8 @@
-interface Piece {
-  start: number
+import { Piece } from './piece.ts'
+
+/** What a piece holds from some place on. */
+export interface Part {
+  piece: Piece
   bytes: Buffer
 }
 
@@ -21,22 +24,24 @@ export class ChunkWindow {
     return this.#end - this.#start
   }
 
-  push (bytes: Buffer): void {
-    this.#pieces.push({ start: this.#end, bytes })
+  /** `owned`: nobody else has `bytes`, which are freed when nobody needs them. */
+  push (bytes: Buffer, owned: boolean): void {
+    this.#pieces.push(new Piece(this.#end, bytes, owned))
     this.#end += bytes.length
   }
 
   /** What one buffer holds from `position` on, which must be inside. */
-  from (position: number): Buffer {
-    const { start, bytes } = this.#pieces[this.#indexOf(position)] as Piece
-    return position === start ? bytes : bytes.subarray(position - start)
+  from (position: number): Part {
+    const piece = this.#pieces[this.#indexOf(position)] as Piece
+    const { start, bytes } = piece
+    return { piece, bytes: position === start ? bytes : bytes.subarray(position - start) }
   }
 
   /** So many buffers and about so many bytes from `position` on. */
   batch (position: number, maxBytes: number, maxBuffers: number): Buffer[] {
     const buffers: Buffer[] = []
     for (let at = position; at < this.#end && at - position < maxBytes && buffers.length < maxBuffers;) {
-      const bytes = this.from(at)
+      const { bytes } = this.from(at)
       buffers.push(bytes)
       at += bytes.length
     }
@@ -47,9 +52,9 @@ export class ChunkWindow {
   drop (position: number, spared: number): void {
     let gone = 0
     for (let piece = this.#pieces[0]; piece !== undefined && this.length > spared; piece = this.#pieces[gone]) {
-      const end = piece.start + piece.bytes.length
-      if (end > position) break
-      this.#start = end
+      if (piece.end > position) break
+      this.#start = piece.end
+      piece.letGo()
       gone++
     }
     if (gone > 0) this.#pieces.splice(0, gone)
@@ -58,11 +63,14 @@ export class ChunkWindow {
   /** Makes one buffer of all. */
   join (): Buffer {
     const bytes = Buffer.concat(this.#pieces.map((piece) => piece.bytes))
-    if (this.#pieces.length > 1) this.#pieces = [{ start: this.#start, bytes }]
+    for (const piece of this.#pieces) piece.letGo()
+    this.#pieces = [new Piece(this.#start, bytes, false)]
     return bytes
   }
 
-  clear (): void {
+  /** `inUse`: somebody is just writing them to a file. */
+  clear ({ inUse }: { inUse: boolean }): void {
+    if (!inUse) for (const piece of this.#pieces) piece.letGo()
     this.#pieces = []
     this.#start = this.#end
   }

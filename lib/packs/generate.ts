@@ -17,6 +17,7 @@ export function uploadPackArguments (directory: string): string[] {
 /** An answer that knows at its end whether it is the answer to the question for those as well who ask it later. */
 class PackAnswer extends ServiceAnswer implements GeneratedAnswer {
   holds: boolean = true
+  readonly owned: boolean = true
   readonly #check: () => Promise<boolean>
 
   constructor (git: GitProcess, onProgress: () => void, isCurrent: () => Promise<boolean>) {

@@ -4,8 +4,8 @@ import { GitFailedError, isOurs } from '../errors.ts'
 import { Spool, type SpoolOptions } from './spool.ts'
 import type { SpoolReader } from './spool-reader.ts'
 
-/** git's answer. `holds` is false, after its end, when it is good for those who wait and no longer: an error that git tells its client. */
-export type GeneratedAnswer = Readable & { readonly holds?: boolean }
+/** git's answer. `holds` is false, after its end, when it is good for those who wait and no longer: an error that git tells its client. `owned`: nobody else has its chunks. */
+export type GeneratedAnswer = Readable & { readonly holds?: boolean, readonly owned?: boolean }
 
 /**
  * Starts git and resolves with its answer, a stream that ends only if git answered well. `signal` says that nobody waits for
@@ -48,7 +48,7 @@ export class Generation {
       answer.on('error', () => {})
       await pipeline(answer, new Writable({
         highWaterMark: 1,
-        write: (chunk: Buffer, _encoding, callback) => { this.spool.write(chunk).then(() => callback(), callback) }
+        write: (chunk: Buffer, _encoding, callback) => { this.spool.write(chunk, answer.owned).then(() => callback(), callback) }
       }), { signal })
       if (await this.spool.end() && answer.holds !== false) this.completed = performance.now()
     } catch (error) {

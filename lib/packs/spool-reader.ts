@@ -3,12 +3,14 @@ import { ServerResponse } from 'node:http'
 import { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import { release } from '../limits/release.ts'
+import type { Part } from './chunk-window.ts'
+import type { Piece } from './piece.ts'
 
 /** Most bytes that are read from a file at once; one answer of 300 MB goes out at 1.9 GB/s with it. */
 const PIECE = 1024 * 1024
 
 /** What there is to read at some place: bytes in memory, so many in a file, nothing yet, or the end. */
-export type Place = Buffer | { file: FileHandle, length: number } | 'later' | 'end'
+export type Place = Part | { file: FileHandle, length: number } | 'later' | 'end'
 
 /** What a {@link SpoolReader} reads. Whoever answers `later` wakes the reader when there is more. */
 export interface Readings {
@@ -34,6 +36,8 @@ export class SpoolReader extends Readable {
   /** The one buffer, and whether the connection still needs it. */
   #piece: Buffer | null = null
   #isLent = false
+  /** Parts of an answer in memory on their way to the connection. */
+  readonly #held: Map<Buffer, Piece> = new Map()
 
   constructor (readings: Readings) {
     super({ highWaterMark: 65_536 })
@@ -58,7 +62,7 @@ export class SpoolReader extends Readable {
     if (place === 'later') return
     this.#isWanted = false
     if (place === 'end') this.push(null)
-    else if (Buffer.isBuffer(place)) this.#take(place)
+    else if ('piece' in place) this.#share(place)
     else this.#readFile(place.file, Math.min(place.length, PIECE))
   }
 
@@ -71,6 +75,13 @@ export class SpoolReader extends Readable {
     this.#freePiece()
     this.#readings.left?.(this)
     callback(error)
+  }
+
+  /** Whoever is no response may keep what it is given. */
+  #share ({ piece, bytes }: Part): void {
+    piece.hold()
+    if (this.#toResponse) this.#held.set(bytes, piece)
+    this.#take(bytes)
   }
 
   #take (bytes: Buffer): void {
@@ -106,6 +117,8 @@ export class SpoolReader extends Readable {
 
   /** The connection has taken `chunk`, or is gone. */
   #sent (chunk: Buffer): void {
+    this.#held.get(chunk)?.letGo()
+    this.#held.delete(chunk)
     if (chunk.buffer !== this.#piece?.buffer) return
     this.#isLent = false
     if (this.destroyed) this.#freePiece()

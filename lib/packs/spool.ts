@@ -85,11 +85,11 @@ export class Spool implements Readings {
     if (this.size === 0 && this.#over !== null) throw this.#over
   }
 
-  /** Resolves when more may come. `chunk` must not be changed any more. */
-  async write (chunk: Buffer): Promise<void> {
+  /** Resolves when more may come. `chunk` must not be changed any more; `owned` says that nobody else has it. */
+  async write (chunk: Buffer, owned: boolean = false): Promise<void> {
     this.#assertOpen()
     if (chunk.length === 0) return
-    this.#window.push(chunk)
+    this.#window.push(chunk, owned)
     this.#store(chunk.length)
     this.#changed()
     this.#wakeReaders()
@@ -123,7 +123,7 @@ export class Spool implements Readings {
     if (this.#over !== null) return
     this.#over = error
     for (const reader of this.#readers) reader.destroy(error)
-    this.#window.clear()
+    this.#window.clear({ inUse: this.#isWriting })
     this.#free(this.#reserved)
     this.#changed()
     await this.#discardFile()

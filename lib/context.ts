@@ -52,7 +52,7 @@ export interface StartFor {
 /** Starts git for a repository with the options that every git of this registration gets. */
 export async function startFor (context: Context, repository: GitDirectory, args: string[], env: Record<string, string>, { write, input, hookFolder }: StartFor = {}): Promise<GitProcess> {
   const { git } = context.options
-  return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input, hookFolder })
+  return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input, write, hookFolder })
 }
 
 /** Who a git runs for. */

@@ -14,7 +14,7 @@ import { quarantinesOf, removeQuarantine } from './quarantine.ts'
  * 4. remove the quarantine that this push left.
  */
 const WAIT_FOR_EXIT = 900
-/** The same where nobody reads what git writes, so that waiting helps less. */
+/** The same for what a server that has died leaves behind. */
 const WAIT_FOR_ORPHANS = 600
 
 /** Ends `git` and all of its process group. Resolves when none is left; never rejects. */
@@ -41,18 +41,16 @@ async function ended (git: GitProcess): Promise<void> {
 }
 
 /**
- * Ends process groups whose server is gone, and with it the other end of their stdin and stdout. `exited`
- * settles once their leaders have ended.
+ * Ends process groups whose server is gone, and with it the other end of their stdin, in the same steps. `exited` settles once
+ * their leaders have ended. Somebody has to read what those that write say.
  */
 export async function endOrphans (groups: ReadonlySet<number>, exited: Promise<unknown>): Promise<void> {
   if (groups.size === 0) return
-  // A receive-pack that is told of its end of input reports that to a closed socket and dies of SIGPIPE, without
-  // removing its quarantine. Stopped before it gets so far, which is a race, it and its children still tell where that is;
-  // otherwise `git gc` removes it in time.
+  await Promise.race([exited, delay(WAIT_FOR_ORPHANS)])
+  // Stopped, so that none ends before it has told where its quarantine is.
   for (const group of groups) signalGroup(group, 'SIGSTOP')
   const quarantines = await quarantinesOf(groups)
   for (const group of groups) signalGroup(group, 'SIGCONT')
-  await Promise.race([exited, delay(WAIT_FOR_ORPHANS)])
   await Promise.all([...groups].map(endGroup))
   await Promise.all(quarantines.map(removeQuarantine))
 }

@@ -23,6 +23,11 @@ export interface StartOptions {
   /** How much lower its priority is than the server's, as nice(1) counts. Default {@link NICENESS}. */
   niceness?: number
   /**
+   * It writes to a repository. Default false. What it says then can be said even when the server has died: a receive-pack that cannot
+   * report dies of SIGPIPE and leaves its quarantine behind. It needs helper processes.
+   */
+  write?: boolean
+  /**
    * A folder of this server with hooks that this git runs. They get a two-way channel to the server at descriptor 3. The
    * folder is removed when the server dies without having done so, which needs helper processes.
    */

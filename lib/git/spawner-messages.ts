@@ -9,6 +9,8 @@ export interface StartRequest {
   /** git's stdin is another connection, whose first line is a {@link PartRequest} with the same id. */
   input: boolean
   niceness: number
+  /** See {@link StartOptions.write}. */
+  write: boolean
   /** See {@link StartOptions.hookFolder}; the channel is one more connection. */
   hookFolder?: string | undefined
 }

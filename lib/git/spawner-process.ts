@@ -5,12 +5,12 @@
  * The server's connections become git's stdin and stdout; what goes through them never passes here.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { pipeline, type Duplex } from 'node:stream'
+import { pipeline, type Duplex, type Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { endOrphans } from './end-process.ts'
 import { exitOf, lowerPriority } from './exit.ts'
@@ -97,7 +97,11 @@ function readRequest (socket: Socket): void {
     socket.off('data', onData)
     // The server sends nothing more until git has started, so that all of it is git's.
     socket.pause()
-    return arrived(socket, JSON.parse(line))
+    try {
+      return arrived(socket, JSON.parse(line))
+    } catch {
+      return socket.destroy()
+    }
   })
 }
 
@@ -109,7 +113,14 @@ function arrived (socket: Socket, request: StartRequest | PartRequest): void {
   incomplete.delete(id)
   if (isComplete(parts)) return start(parts)
   incomplete.set(id, parts)
-  socket.once('close', () => incomplete.delete(id))
+  socket.once('close', () => abandon(id, parts))
+}
+
+/** Nothing comes of it any more, unless git has all of it already. */
+function abandon (id: number, parts: Parts): void {
+  if (incomplete.get(id) !== parts) return
+  incomplete.delete(id)
+  tell({ type: 'failed', id, code: undefined, message: 'the connection was closed' })
 }
 
 function isComplete (parts: Parts): parts is Required<Pick<Parts, 'request' | 'stdout'>> & Parts {
@@ -119,27 +130,46 @@ function isComplete (parts: Parts): parts is Required<Pick<Parts, 'request' | 's
 }
 
 function start ({ request, stdin, stdout, channel }: Required<Pick<Parts, 'request' | 'stdout'>> & Parts): void {
-  const { id, path, args, env, niceness, hookFolder } = request
+  const { id, path, args, env, niceness, write, hookFolder } = request
   const failed = ({ code, message }: NodeJS.ErrnoException): void => {
     channel?.destroy()
+    stdout.destroy()
     tell({ type: 'failed', id, code, message })
   }
   try {
     // The server gave up waiting, or is gone.
     if (!process.connected || [stdin, stdout, channel].some((socket) => socket?.destroyed)) throw new Error('the connection was closed')
+    const more = hookFolder === undefined ? [] : ['pipe' as const]
+    needDescriptors(2 * (1 + Number(write) + more.length) + 2)
     // libuv makes descriptors 0 to 2 blocking in the child, as git expects them.
-    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', stdout, 'pipe', ...(hookFolder === undefined ? [] : ['pipe' as const])] })
+    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', write ? 'pipe' : stdout, 'pipe', ...more] })
     child.once('error', failed)
     if (hookFolder !== undefined) hookFolders.add(hookFolder)
     if (child.pid === undefined) return
+    if (child.stdout === null) stdout.destroy()
+    else hearOut(child, child.stdout, stdout)
     watch(id, child.pid, child, niceness)
     if (channel !== undefined) relay(channel, child)
   } catch (error) {
     failed(error as Error)
   } finally {
-    // git has its own descriptors by now; these would keep its output open after its end.
+    // git has its own descriptor by now, as it has one of what it writes to.
     stdin?.destroy()
-    stdout.destroy()
+  }
+}
+
+/**
+ * Node leaves the pipes of a process open that it could not start for want of descriptors (ChildProcess.spawn): two for each
+ * pipe and two for libuv have to be there.
+ *
+ * @throws Error with the code EMFILE or ENFILE.
+ */
+function needDescriptors (count: number): void {
+  const open: number[] = []
+  try {
+    while (open.length < count) open.push(openSync('/dev/null'))
+  } finally {
+    for (const descriptor of open) closeSync(descriptor)
   }
 }
 
@@ -149,6 +179,23 @@ function relay (channel: Socket, child: ChildProcess): void {
   pipeline(channel, hooks, channel, () => {})
   // git may leave something in the background that keeps the other end open.
   child.once('exit', () => hooks.destroy())
+}
+
+/**
+ * Passes on what a git that writes says, and reads it still when the server has died: a receive-pack that cannot report dies
+ * of SIGPIPE and leaves its quarantine (tmp-objdir.c does not clean up in a signal handler).
+ */
+function hearOut (child: ChildProcess, output: Readable, server: Socket): void {
+  output.pipe(server)
+  server.on('error', () => {})
+  server.once('close', () => {
+    if (child.exitCode === null && child.signalCode === null) output.resume()
+    else output.destroy()
+  })
+  // What git has left in the background is nobody's who has gone.
+  child.once('exit', () => { if (server.destroyed) output.destroy() })
+  // Nothing comes from there but its end.
+  server.resume()
 }
 
 function watch (id: number, pid: number, child: ChildProcess, niceness: number): void {

@@ -76,10 +76,10 @@ export class Spawner implements Starter {
     return [...this.#helpers].flatMap(({ pid }) => pid ?? [])
   }
 
-  async start (args: string[], env: Record<string, string>, { input = true, niceness = NICENESS, hookFolder }: StartOptions = {}): Promise<GitProcess> {
+  async start (args: string[], env: Record<string, string>, { input = true, niceness = NICENESS, write = false, hookFolder }: StartOptions = {}): Promise<GitProcess> {
     if (this.#closed) throw unavailable(new Error('the spawner is closed'))
     this.#count.starts++
-    const request: Start = { path: this.#path, args, env, input, niceness, hookFolder }
+    const request: Start = { path: this.#path, args, env, input, niceness, write, hookFolder }
     const helper = this.#free()
     if (helper !== undefined) return await helper.start(request)
     return await new Promise((resolve, reject) => {

@@ -1,9 +1,12 @@
 /** kill -9 of the server, its helpers and its gits at once: what was acknowledged is there, what was not leaves nothing for ever. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { watch } from 'node:fs'
 import { readdir, utimes } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { GitHttpOptions } from '../../lib/index.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git, tryGit } from '../fixtures/git.ts'
@@ -46,6 +49,29 @@ for (const processes of [0, 1]) {
     await git(['push', '--quiet', `${again.url}/app.git`, 'main:refs/heads/last'], { cwd: work })
   })
 }
+
+test('pushes whose server alone is killed, at any time, leave nothing', async (t) => {
+  const root = await temporaryFolder(t)
+  const served = await makeRepository(root, 'app.git', { commits: 0 })
+  const work = await makeWorkingCopy(await temporaryFolder(t), 'work')
+  await commitRandom(work, 'big.bin', 2_000_000)
+  // How far the push gets: 0 to 200 ms after its objects begin to arrive. Unpacked, and as a pack.
+  for (let round = 0; round < 8; round++) {
+    await git(['config', 'receive.unpackLimit', round % 2 === 0 ? '1' : '100'], { cwd: served })
+    const server = await start(t, { root, spawner: { processes: 2 } })
+    const watcher = watch(join(served, 'objects'))
+    const begun = once(watcher, 'change')
+    const pushes = [0, 1, 2].map((i) => tryGit(['push', `${server.url}/app.git`, `main:refs/heads/b${round}-${i}`], { cwd: work }))
+    await begun
+    watcher.close()
+    await delay(round * 25)
+    server.child.kill('SIGKILL')
+    await Promise.all(pushes)
+    await eventually(async () => (await processesAbout(served)).length === 0, 5_000, 'the gits end')
+    assert.deepEqual((await readdir(served, { recursive: true })).filter((name) => FOUND.test(name)), [], `round ${round}`)
+    await git(['fsck', '--full', '--strict'], { cwd: served })
+  }
+})
 
 test('the quarantine of a push that nobody ended is removed by a later server', async (t) => {
   const root = await temporaryFolder(t)

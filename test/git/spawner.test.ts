@@ -12,6 +12,7 @@ import { temporaryFolder } from '../fixtures/folder.ts'
 import { isRunning } from '../fixtures/helpers.ts'
 import { descriptors, eventually, processesAbout } from '../fixtures/processes.ts'
 import { LOADER, programUrl } from '../fixtures/program.ts'
+import { settledDescriptors } from '../fixtures/settled.ts'
 
 const ENV = { PATH: process.env['PATH'] ?? '' }
 const run = promisify(execFile)
@@ -57,7 +58,7 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   const [pid = 0] = spawner.pids
   // What the first start of all opens for good is no leak.
   await spawner.capture(['-c', 'true'], ENV, 10)
-  const before = await descriptors()
+  const before = await settledDescriptors()
   const git = await spawner.start(['-c', `: ${root}; trap "" TERM; echo ready; while :; do sleep 1; done`], ENV)
   await once(git.stdout, 'data')
   const question = spawner.capture(['-c', `: ${root}; sleep 1000`], ENV, 10)
@@ -73,7 +74,7 @@ test('what a killed helper started is unknown from then on, and can be ended', a
   await refused
   await eventually(async () => (await processesAbout(root)).length === 0, 2_000, 'both have ended')
   await replaced({ pids: () => spawner.pids }, pid)
-  await eventually(async () => (await descriptors()).length <= before.length, 5_000, 'descriptors return')
+  await eventually(async () => (await descriptors()).length === before.length, 5_000, 'descriptors return')
 })
 
 test('a helper that ends again and again is replaced each time', async (t) => {
@@ -103,6 +104,33 @@ test('a helper without descriptors refuses, and serves again when it has some', 
   await run('prlimit', ['--pid', pid, '--nofile=1024:'])
   assert.equal((await spawner.capture(['-c', 'echo served'], ENV, 100)).stdout, 'served\n')
 })
+
+test('a helper with too few descriptors for a git that writes refuses soon, and serves again', async (t) => {
+  const { spawner } = await open(t, 1)
+  const pid = String(spawner.pids[0])
+  const used = async (): Promise<number> => (await readdir(`/proc/${pid}/fd`)).length
+  assert.equal(await written(spawner), 'served')
+  let before = -1
+  await eventually(async () => before === (before = await used()), 5_000, 'descriptors settle')
+  let refused = 0
+  // A start needs the more the further it gets.
+  for (let left = 0; left < 12; left++) {
+    await run('prlimit', ['--pid', pid, `--nofile=${before + left}:`])
+    assert.match(await written(spawner).catch((error) => { refused++; return error.code }), /^(served|FST_GIT_UNAVAILABLE)$/)
+    await run('prlimit', ['--pid', pid, '--nofile=1024:'])
+    assert.equal(await written(spawner), 'served')
+    await eventually(async () => await used() <= before, 5_000, `descriptors return (${left})`)
+  }
+  assert.ok(refused > 2 && refused < 12, `${refused}`)
+  assert.deepEqual(spawner.pids, [Number(pid)])
+})
+
+/** What a git that writes repeats. */
+async function written (spawner: Spawner): Promise<string> {
+  const git = await spawner.start(['-c', 'cat'], ENV, { write: true })
+  git.stdin.end('served')
+  return await text(git.stdout)
+}
 
 test('close ends the helpers and what they run, and refuses from then on', async (t) => {
   const root = await temporaryFolder(t)
@@ -164,11 +192,11 @@ test('a server without descriptors refuses, and serves again when it has some', 
     await starter.capture(['-c', 'true'], env, 10)
     const open = []
     const codes = []
-    for (const left of [0, 1]) {
+    for (const [left, write] of [[0, false], [1, false], [0, true], [1, true]]) {
       // Anew each time: what the start before has closed is free again.
       try { for (;;) open.push(openSync('/dev/null')) } catch {}
-      if (left > 0) closeSync(open.pop())
-      await starter.start(['-c', 'cat'], env).catch((error) => codes.push(error.code + ' ' + error.cause.code))
+      for (let i = 0; i < left; i++) closeSync(open.pop())
+      await starter.start(['-c', 'cat'], env, { write }).catch((error) => codes.push(error.code + ' ' + (error.cause.code ?? error.cause.message)))
     }
     for (const fd of open) closeSync(fd)
     const git = await starter.start(['-c', 'cat'], env)
@@ -178,7 +206,7 @@ test('a server without descriptors refuses, and serves again when it has some', 
     await starter.close()`
   const child = spawn('/bin/sh', script(body, 'ulimit -n 256'), { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-  assert.equal(output, 'FST_GIT_UNAVAILABLE EMFILE,FST_GIT_UNAVAILABLE EMFILE')
+  assert.equal(output, Array(4).fill('FST_GIT_UNAVAILABLE EMFILE').join())
   assert.equal(child.exitCode, 0)
 })
 

@@ -13,13 +13,18 @@ import { NICENESS } from '../../lib/git/exit.ts'
 import type { Starter } from '../../lib/git/starter.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { descriptors, eventually, zombies } from '../fixtures/processes.ts'
+import { settledDescriptors } from '../fixtures/settled.ts'
 
 const ENV = { PATH: process.env['PATH'] ?? '' }
 
-async function open (t: TestContext, processes: number, path = '/bin/sh'): Promise<Starter> {
+async function open (t: TestContext, processes: number, path = '/bin/sh', write = false): Promise<Starter> {
   const starter = await openStarter(path, processes, { error: (details) => assert.fail(JSON.stringify(details)) })
   t.after(async () => { await starter.close() })
-  return starter
+  return {
+    start: async (args, env, options) => await starter.start(args, env, { write, ...options }),
+    capture: async (args, env, limit) => await starter.capture(args, env, limit),
+    close: async () => { await starter.close() }
+  }
 }
 
 /** Writes as fast as the other side takes it; answers what was taken so far. */
@@ -38,9 +43,9 @@ function pump (bytes: Buffer, stdin: Writable): () => number {
   return () => sent
 }
 
-for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
+for (const [name, processes, write] of [['direct', 0, false], ['spawner', 2, false], ['spawner, writing', 2, true]] as const) {
   test(`${name}: exit code and stderr are reported`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'echo out; echo err >&2; exit 7'], ENV)
     git.stdin.end()
     assert.equal(await text(git.stdout), 'out\n')
@@ -49,13 +54,13 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: the signal that ended it is reported`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'kill -TERM $$'], ENV)
     assert.deepEqual(await git.exited, { code: null, signal: 'SIGTERM', stderr: '' })
   })
 
   test(`${name}: of stderr the last 10 kB are kept`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'head -c 1000000 /dev/zero | tr "\\0" x >&2; echo last >&2; exit 1'], ENV)
     const { stderr } = await git.exited
     assert.equal(stderr.length, 10_240)
@@ -66,7 +71,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
     const folder = await temporaryFolder(t)
     await writeFile(join(folder, 'git'), '#!/bin/sh\n')
     for (const [path, code] of [[join(folder, 'missing'), 'ENOENT'], [join(folder, 'git'), 'EACCES']] as const) {
-      const starter = await open(t, processes, path)
+      const starter = await open(t, processes, path, write)
       for (const start of [() => starter.start([], ENV), () => starter.capture([], ENV, 10)]) {
         await assert.rejects(start, (error: { code: string, statusCode: number, cause: { code: string } }) =>
           error.code === 'FST_GIT_UNAVAILABLE' && error.statusCode === 503 && error.cause.code === code)
@@ -75,13 +80,13 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: an argument that no process can have is unavailable`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     await assert.rejects(starter.start(['a\0b'], ENV), { code: 'FST_GIT_UNAVAILABLE' })
     await assert.rejects(starter.start(['x'.repeat(3_000_000)], ENV), { code: 'FST_GIT_UNAVAILABLE' })
   })
 
   test(`${name}: the end of stdin is an end for git, and what git says after it arrives whole`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'cat; head -c 300000 /dev/zero; printf end'], ENV)
     git.stdin.end('begin')
     const output = await buffer(git.stdout)
@@ -90,7 +95,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: after stdin was destroyed git's last words can still be read`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'cat >/dev/null; printf end'], ENV)
     git.stdin.write('begin')
     git.stdin.destroy()
@@ -98,7 +103,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: a git that does not read everything is heard out`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const input = Buffer.alloc(4_000_000)
     for (let i = 0; i < 50; i++) {
       const git = await starter.start(['-c', 'head -c 100000 >/dev/null; head -c 190000 /dev/zero'], ENV)
@@ -109,7 +114,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: stdout that nobody reads stops git, and git stops the writer`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'cat'], ENV)
     const input = randomBytes(10_000_000)
     const taken = pump(input, git.stdin)
@@ -126,7 +131,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: git leads a process group, runs in / and with a lower priority`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'read line; cut -d" " -f1,5,19 /proc/$$/stat; pwd'], ENV)
     git.stdin.end('go\n')
     assert.equal(await text(git.stdout), `${git.pid} ${git.pid} ${getPriority() + NICENESS}\n/\n`)
@@ -134,7 +139,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
 
   test(`${name}: its session has a lower priority too, where sessions are weighed`, async (t) => {
     const own = await readFile('/proc/self/autogroup', 'utf8').catch(() => null)
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'read line; cat /proc/$$/autogroup 2> /dev/null; exit 0'], ENV)
     git.stdin.end('go\n')
     const expected = own === null ? /^$/ : new RegExp(`^/autogroup-\\d+ nice ${process.getuid?.() === 0 ? NICENESS : '\\d+'}\n$`)
@@ -142,13 +147,13 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: a small question has the server's own priority and no input`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const { stdout } = await starter.capture(['-c', 'cat; cut -d" " -f19 /proc/$$/stat'], ENV, 100)
     assert.equal(stdout, `${getPriority()}\n`)
   })
 
   test(`${name}: the environment is the given one and nothing else`, async (t) => {
-    const starter = await open(t, processes, '/usr/bin/env')
+    const starter = await open(t, processes, '/usr/bin/env', write)
     const env = { A: '1', B: 'two words', C: 'line\nline', D: 'ä€😀', E: '' }
     const expected = Object.entries(env).map(([key, value]) => `${key}=${value}`)
     const { stdout } = await starter.capture(['-0'], env, 10_000)
@@ -159,7 +164,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: the answer to a question is bounded, and who says more is ended`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     assert.deepEqual(await starter.capture(['-c', 'printf 12345; exit 3'], ENV, 5), { code: 3, stdout: '12345' })
     await assert.rejects(starter.capture(['-c', 'head -c 100001 /dev/zero'], ENV, 100_000), { code: 'FST_GIT_FAILED' })
     await assert.rejects(starter.capture(['-c', 'yes'], ENV, 100_000), { code: 'FST_GIT_FAILED' })
@@ -168,7 +173,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: fifty at once`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const answers = await Promise.all(Array.from({ length: 50 }, async (_, i) => {
       const git = await starter.start(['-c', 'cat'], ENV)
       git.stdin.end(`number ${i}`)
@@ -178,9 +183,9 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: two hundred starts leave no descriptor behind`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     await starter.capture(['-c', 'true'], ENV, 10)
-    const before = await descriptors()
+    const before = await settledDescriptors()
     for (let round = 0; round < 10; round++) {
       await Promise.all(Array.from({ length: 20 }, async (_, i) => {
         if (i % 5 === 0) return await starter.capture(['-c', 'echo x'], ENV, 10)
@@ -197,7 +202,7 @@ for (const [name, processes] of [['direct', 0], ['spawner', 2]] as const) {
   })
 
   test(`${name}: a group that ignores SIGTERM is ended`, async (t) => {
-    const starter = await open(t, processes)
+    const starter = await open(t, processes, '/bin/sh', write)
     const git = await starter.start(['-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'], ENV)
     await once(git.stdout, 'data')
     await endGroup(git.pid)

@@ -106,7 +106,7 @@ export async function startPush (scene: Scene, push: Push = {}): Promise<Running
     onError: (error, hook) => errors.push(`${hook}: ${error.message}`)
   })
   const process = await starter.start([...settings, ...point.args, 'receive-pack', '--stateless-rpc', directory],
-    { ...env, ...point.env }, { hookFolder: point.hookFolder })
+    { ...env, ...point.env }, { write: true, hookFolder: point.hookFolder })
   point.attach(process)
   const bands = demultiplex(process)
   const request = await requestOf(scene, push.refs ?? [{ ref: 'refs/heads/main' }], capabilities, options)

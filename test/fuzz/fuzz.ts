@@ -5,7 +5,7 @@
  * A finding, and exit code 1: the server ends or stops to answer; a 5xx without a line in the log; a process, a descriptor, a temporary
  * file or an operation that is left; memory that grows without bound; a repository that fsck complains about.
  */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,6 +31,9 @@ const GROWTH = 64
 
 const folder = await mkdtemp(join(tmpdir(), 'fastify-git-http-fuzz-'))
 const root = join(folder, 'root')
+// So that what the server and its gits leave there is seen.
+process.env['TMPDIR'] = join(folder, 'temporary')
+await mkdir(process.env['TMPDIR'])
 const findings: string[] = []
 const statuses = new Map<string, number>()
 
@@ -55,16 +58,26 @@ try {
       }
     }
     if (values.only !== undefined) await send(Number(values.only))
-    // What every server has once it has served is no leak.
+    // What every server has once it has served is no leak. One of these makes a repository.
+    await git(['push', '--quiet', `${server.url}/new.git`, 'HEAD:refs/heads/main'], { cwd: join(folder, 'work') })
     for (let number = -200; number < 0 && values.only === undefined; number++) await send(number)
     await quiet()
-    const before = { ...await server.look(), descriptors: await server.descriptors() }
+    // The loader of this script's language remembers there what it has read.
+    const temporary = async (): Promise<string[]> => (await readdir(join(folder, 'temporary'), { recursive: true })).filter((name) => !name.startsWith('tsx-'))
+    const before = { ...await server.look(), descriptors: await server.descriptors(), temporary: await temporary() }
     let number = 0
-    const end = Date.now() + Number(values.seconds) * 1000
-    await Promise.all(Array.from({ length: values.only === undefined ? CLIENTS : 0 }, async () => {
-      while (Date.now() < end && server.child.exitCode === null) await send(number++)
-    }))
-    await quiet()
+    const fuzz = async (seconds: number): Promise<void> => {
+      const end = Date.now() + seconds * 1000
+      await Promise.all(Array.from({ length: values.only === undefined ? CLIENTS : 0 }, async () => {
+        while (Date.now() < end && server.child.exitCode === null) await send(number++)
+      }))
+      await quiet()
+    }
+    await fuzz(Number(values.seconds) / 2)
+    const half = await server.look()
+    await fuzz(Number(values.seconds) / 2)
+    const more = (await temporary()).filter((name) => !before.temporary.includes(name))
+    if (more.length > 0) finding(`left: ${more.slice(0, 5).join(', ')}`)
     // Idle connections of the keep-alive kind are the client's, and it has closed all of them.
     await eventually(async () => await server.descriptors() <= before.descriptors, 10_000, 'descriptors').catch(async () => finding(`${await server.descriptors()} descriptors, ${before.descriptors} before`))
     const after = await server.look()
@@ -76,7 +89,7 @@ try {
     if (code !== 0) finding(`fsck: ${stderr}`)
     await git(['ls-remote', `${server.url}/app.git`]).catch((error) => finding(`the server does not serve any more: ${error}`))
     for (const line of server.log.filter(({ level }) => Number(level) >= 60)) finding(`fatal: ${JSON.stringify(line)}`)
-    console.log(`${number} cases; memory ${Math.round((after.rss - before.rss) / MIB)} MiB more; answers ${JSON.stringify(Object.fromEntries([...statuses].sort()))}`)
+    console.log(`${number} cases; memory ${Math.round((half.rss - before.rss) / MIB)} MiB more at half time, ${Math.round((after.rss - before.rss) / MIB)} at the end; answers ${JSON.stringify(Object.fromEntries([...statuses].sort()))}`)
     for (const [text, count] of logged(server.log)) console.log(`  log: ${count} x ${text}`)
 
     async function quiet (): Promise<void> {

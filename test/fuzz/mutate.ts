@@ -1,4 +1,7 @@
 import type { Random } from './random.ts'
+import { changeBody, joinRequest, splitRequests, type Recorded } from './requests.ts'
+
+const known = new WeakMap<Buffer, Recorded[]>()
 
 /** What parsers of packets, HTTP and refs stumble over. */
 const TOKENS = [
@@ -7,8 +10,22 @@ const TOKENS = [
   'Expect: 100-continue\r\n', 'Connection: close\r\n', 'push-cert\0', 'shallow ', 'deepen 1', 'done\n', 'want ', 'have ', 'refs/heads/', 'HEAD', '0'.repeat(40), 'f'.repeat(40), 'PACK'
 ]
 
-/** A request that a client sent, with some of its bytes changed. */
+/** A request that a client sent, with some of its bytes changed: any of them, or those of a body only. */
 export function mutate (whole: Buffer, others: readonly Buffer[], random: Random): Buffer {
+  const requests = withBodies(whole)
+  if (requests.length === 0 || random.below(2) === 0) return mutateBytes(whole, others, random)
+  const { head, body } = random.pick(requests)
+  const bodies = others.flatMap((other) => withBodies(other).map(({ body }) => body))
+  return joinRequest(head, changeBody(head, body, (bytes) => mutateBytes(bytes, bodies, random)), 1 + random.below(100_000))
+}
+
+function withBodies (whole: Buffer): Recorded[] {
+  const requests = known.get(whole) ?? splitRequests(whole).filter(({ body }) => body.length > 0)
+  known.set(whole, requests)
+  return requests
+}
+
+function mutateBytes (whole: Buffer, others: readonly Buffer[], random: Random): Buffer {
   let bytes = whole
   for (let times = 1 + random.below(4); times > 0; times--) bytes = once(bytes, others, random)
   return bytes

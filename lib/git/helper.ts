@@ -53,7 +53,7 @@ export class Helper {
     this.#ready.catch(() => {})
     // Not started at all: 'error' and nothing else.
     this.#ended = child.pid === undefined ? Promise.resolve() : new Promise((resolve) => { child.once('exit', () => resolve()) })
-    child.on('message', (message) => this.#hear(message as HelperMessage))
+    child.on('message', (message, handle) => this.#hear(message as HelperMessage, handle))
     child.on('error', (error) => this.#lose(error))
     // Comes after the last message, unlike 'exit'.
     child.once('disconnect', () => this.#lose(new Error('the helper process ended')))
@@ -89,9 +89,10 @@ export class Helper {
     const id = ++this.#ids
     // A new connection per direction; see SpawnedGit.
     const git = new SpawnedGit({
+      write: request.write,
       stdin: request.input ? this.#connect({ id, part: 'stdin' }) : null,
       channel: request.hookFolder === undefined ? null : this.#connect({ id, part: 'channel' }),
-      stdout: new GitOutput(this.#path, line({ id, ...request }))
+      stdout: request.write ? this.#connect({ id, ...request }) : new GitOutput(this.#path, line({ id, ...request }))
     }, PATIENCE)
     this.#gits.set(id, git)
     this.#starting.add(id)
@@ -113,21 +114,26 @@ export class Helper {
     await (this.#closing ??= this.#end())
   }
 
-  #connect (request: PartRequest): Socket {
+  #connect (request: StartRequest | PartRequest): Socket {
     const socket = new Socket()
     // git's stdin: nothing ever comes back on it.
-    if (request.part === 'stdin') socket.pause()
+    if ('part' in request && request.part === 'stdin') socket.pause()
     socket.connect(this.#path)
     socket.write(line(request))
     return socket
   }
 
-  #hear (message: HelperMessage): void {
+  #hear (message: HelperMessage, handle: unknown): void {
     if (message.type === 'ready') {
       this.#path = message.socket
       return this.#onReady()
     }
     const git = this.#gits.get(message.id)
+    if (message.type === 'stdout') {
+      if (!(handle instanceof Socket)) return
+      if (git?.take(handle) !== true) handle.destroy()
+      return
+    }
     if (message.type === 'exited') {
       const { code, signal, stderr } = message
       git?.exit({ code, signal, stderr })

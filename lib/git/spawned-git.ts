@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { GitExit } from './exit.ts'
-import type { GitOutput } from './git-output.ts'
 import { noInput, unavailable, type GitProcess } from './git-process.ts'
 
 /** How long the helper's word is waited for once its connection ended without one, in milliseconds. */
@@ -9,8 +9,10 @@ const SILENCE = 1_000
 /** Those of one git with its helper. */
 export interface Connections {
   stdin: Socket | null
-  stdout: GitOutput
+  /** Of a git that writes, only its request: its stdout is still to come. */
+  stdout: Readable
   channel: Socket | null
+  write: boolean
 }
 
 /**
@@ -24,8 +26,9 @@ export class SpawnedGit {
   /** The helper had all the time of the world and said nothing. */
   hung: boolean = false
   readonly #stdin: Socket | null
-  readonly #stdout: GitOutput
+  #stdout: Readable
   readonly #channel: Socket | null
+  #complete: boolean
   #state: 'starting' | 'running' | 'over' = 'starting'
   #timer: NodeJS.Timeout | undefined
   #resolve!: (git: GitProcess) => void
@@ -34,10 +37,11 @@ export class SpawnedGit {
   readonly #exited: Promise<GitExit> = new Promise((resolve) => { this.#settleExit = resolve })
 
   /** `patience`: milliseconds until the start counts as failed. */
-  constructor ({ stdin, stdout, channel }: Connections, patience: number) {
+  constructor ({ stdin, stdout, channel, write }: Connections, patience: number) {
     this.#stdin = stdin
     this.#stdout = stdout
     this.#channel = channel
+    this.#complete = !write
     this.started = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -50,9 +54,20 @@ export class SpawnedGit {
     stdout.once('end', () => { if (this.#state === 'starting') this.#failAfter(SILENCE) })
   }
 
+  /** What a git that writes has for stdout. False when nobody waits for it any more. */
+  take (stdout: Socket): boolean {
+    if (this.#state !== 'starting') return false
+    stdout.on('error', () => {})
+    this.#stdout.destroy()
+    this.#stdout = stdout
+    this.#complete = true
+    return true
+  }
+
   /** The helper started it. False when nobody waits for it any more. */
   run (pid: number): boolean {
     clearTimeout(this.#timer)
+    if (!this.#complete) this.fail(new Error('its stdout did not arrive'))
     if (this.#state !== 'starting') return false
     this.#state = 'running'
     const isOver = (): boolean => this.#state === 'over'

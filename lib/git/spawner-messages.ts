@@ -1,6 +1,6 @@
 /** What server and helper tell each other. Types only: the helper loads nothing that it does not need. */
 
-/** The first line, as JSON, of the connection that becomes git's stdout. */
+/** The first line, as JSON, of the connection that becomes git's stdout, except for a git that writes. */
 export interface StartRequest {
   id: number
   path: string
@@ -21,13 +21,16 @@ export interface StartRequest {
  */
 export interface PartRequest {
   id: number
-  part: 'stdin' | 'channel'
+  /** `stdout` comes from the helper itself, which hands the other end to the server and keeps it as well. */
+  part: 'stdin' | 'channel' | 'stdout'
 }
 
 /** What the helper says over its IPC channel, in this order for each id. */
 export type HelperMessage =
   /** `socket`: where it listens, in a folder of its own. */
   | { type: 'ready', socket: string }
+  /** With the other end of stdout of a git that writes. A message of its own: without descriptors it gets lost. */
+  | { type: 'stdout', id: number }
   | { type: 'started', id: number, pid: number }
   | { type: 'failed', id: number, code: string | undefined, message: string }
   | { type: 'exited', id: number, code: number | null, signal: NodeJS.Signals | null, stderr: string }

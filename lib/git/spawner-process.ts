@@ -10,10 +10,11 @@ import { rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { pipeline, type Duplex, type Readable } from 'node:stream'
+import { pipeline, type Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { endOrphans } from './end-process.ts'
 import { exitOf, lowerPriority } from './exit.ts'
+import { Outlet } from './outlet.ts'
 import type { HelperMessage, PartRequest, StartRequest } from './spawner-messages.ts'
 
 /** Connections wait here while a git is being started; the system allows what it likes of it. */
@@ -29,12 +30,14 @@ const MAX_REQUEST = 8 * 1024 * 1024
 const ALL_ENDED = 2_000
 
 /** The connections of a request. */
-interface Parts { request?: StartRequest, stdout?: Socket, stdin?: Socket, channel?: Socket }
+interface Parts { request?: StartRequest, stdout?: Socket, stdin?: Socket, channel?: Socket, outlet?: Outlet }
 
 /** Requests of which some connection has not come yet. */
 const incomplete = new Map<number, Parts>()
 /** Running gits: their process groups and ends. */
 const running = new Map<number, Promise<unknown>>()
+/** Those of running gits. */
+const outlets = new Set<Outlet>()
 /** Folders of hooks that the server removes while it lives. */
 const hookFolders = new Set<string>()
 
@@ -58,6 +61,7 @@ else endAll()
 
 async function endAll (): Promise<void> {
   server.close()
+  for (const outlet of outlets) outlet.drain()
   await endOrphans(new Set(running.keys()), Promise.all(running.values()))
   await rm(folder, { recursive: true, force: true }).catch(() => {})
   await removeHooks([...hookFolders].filter((hooks) => existsSync(hooks)))
@@ -109,52 +113,55 @@ function arrived (socket: Socket, request: StartRequest | PartRequest): void {
   const { id } = request
   const parts: Parts = incomplete.get(id) ?? {}
   if ('part' in request) parts[request.part] = socket
+  else if (request.write) Object.assign(parts, { request, outlet: new Outlet(path, id, socket, (error) => abandon(id, parts, error)) })
   else Object.assign(parts, { request, stdout: socket })
   incomplete.delete(id)
+  if (parts.stdout !== undefined) parts.outlet?.arrived()
   if (isComplete(parts)) return start(parts)
   incomplete.set(id, parts)
-  socket.once('close', () => abandon(id, parts))
+  socket.once('close', () => abandon(id, parts, new Error('the connection was closed')))
 }
 
 /** Nothing comes of it any more, unless git has all of it already. */
-function abandon (id: number, parts: Parts): void {
+function abandon (id: number, parts: Parts, { code, message }: NodeJS.ErrnoException): void {
   if (incomplete.get(id) !== parts) return
   incomplete.delete(id)
-  tell({ type: 'failed', id, code: undefined, message: 'the connection was closed' })
+  parts.outlet?.close()
+  tell({ type: 'failed', id, code, message })
 }
 
 function isComplete (parts: Parts): parts is Required<Pick<Parts, 'request' | 'stdout'>> & Parts {
-  const { request, stdin, channel } = parts
-  if (request === undefined) return false
+  const { request, stdout, stdin, channel } = parts
+  if (request === undefined || stdout === undefined) return false
   return (stdin !== undefined || !request.input) && (channel !== undefined || request.hookFolder === undefined)
 }
 
-function start ({ request, stdin, stdout, channel }: Required<Pick<Parts, 'request' | 'stdout'>> & Parts): void {
-  const { id, path, args, env, niceness, write, hookFolder } = request
+function start ({ request, stdin, stdout, channel, outlet }: Required<Pick<Parts, 'request' | 'stdout'>> & Parts): void {
+  const { id, path, args, env, niceness, hookFolder } = request
   const failed = ({ code, message }: NodeJS.ErrnoException): void => {
     channel?.destroy()
-    stdout.destroy()
+    outlet?.close()
     tell({ type: 'failed', id, code, message })
   }
   try {
     // The server gave up waiting, or is gone.
     if (!process.connected || [stdin, stdout, channel].some((socket) => socket?.destroyed)) throw new Error('the connection was closed')
     const more = hookFolder === undefined ? [] : ['pipe' as const]
-    needDescriptors(2 * (1 + Number(write) + more.length) + 2)
+    needDescriptors(2 * (1 + more.length) + 2)
     // libuv makes descriptors 0 to 2 blocking in the child, as git expects them.
-    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', write ? 'pipe' : stdout, 'pipe', ...more] })
+    const child = spawn(path, args, { env, cwd: '/', detached: true, stdio: [stdin ?? 'ignore', stdout, 'pipe', ...more] })
     child.once('error', failed)
     if (hookFolder !== undefined) hookFolders.add(hookFolder)
     if (child.pid === undefined) return
-    if (child.stdout === null) stdout.destroy()
-    else hearOut(child, child.stdout, stdout)
+    if (outlet !== undefined) keep(id, outlet, child)
     watch(id, child.pid, child, niceness)
     if (channel !== undefined) relay(channel, child)
   } catch (error) {
     failed(error as Error)
   } finally {
-    // git has its own descriptor by now, as it has one of what it writes to.
+    // git has its own descriptors by now; these would keep its output open after its end.
     stdin?.destroy()
+    stdout.destroy()
   }
 }
 
@@ -167,7 +174,7 @@ function start ({ request, stdin, stdout, channel }: Required<Pick<Parts, 'reque
 function needDescriptors (count: number): void {
   const open: number[] = []
   try {
-    while (open.length < count) open.push(openSync('/dev/null'))
+    while (open.length < count) open.push(openSync('/dev/null', 'r'))
   } finally {
     for (const descriptor of open) closeSync(descriptor)
   }
@@ -181,21 +188,16 @@ function relay (channel: Socket, child: ChildProcess): void {
   child.once('exit', () => hooks.destroy())
 }
 
-/**
- * Passes on what a git that writes says, and reads it still when the server has died: a receive-pack that cannot report dies
- * of SIGPIPE and leaves its quarantine (tmp-objdir.c does not clean up in a signal handler).
- */
-function hearOut (child: ChildProcess, output: Readable, server: Socket): void {
-  output.pipe(server)
-  server.on('error', () => {})
-  server.once('close', () => {
-    if (child.exitCode === null && child.signalCode === null) output.resume()
-    else output.destroy()
+/** Hands the outlet to the server; it is closed when its git has ended. */
+function keep (id: number, outlet: Outlet, child: ChildProcess): void {
+  outlets.add(outlet)
+  // What is closed before its turn has come is not sent.
+  const sent = new Promise<void>((resolve) => tell({ type: 'stdout', id }, outlet.socket, resolve))
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  Promise.all([sent, ended]).then(() => {
+    outlets.delete(outlet)
+    outlet.close()
   })
-  // What git has left in the background is nobody's who has gone.
-  child.once('exit', () => { if (server.destroyed) output.destroy() })
-  // Nothing comes from there but its end.
-  server.resume()
 }
 
 function watch (id: number, pid: number, child: ChildProcess, niceness: number): void {
@@ -208,7 +210,7 @@ function watch (id: number, pid: number, child: ChildProcess, niceness: number):
   running.set(pid, exited)
 }
 
-function tell (message: HelperMessage): void {
+function tell (message: HelperMessage, handle?: Socket, sent = (): void => {}): void {
   // Without a server there is nobody to tell; 'disconnect' does the rest.
-  if (process.connected) process.send?.(message, () => {})
+  if (process.connected) process.send?.(message, handle, { keepOpen: true }, sent)
 }

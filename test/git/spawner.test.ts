@@ -192,7 +192,7 @@ test('a server without descriptors refuses, and serves again when it has some', 
     await starter.capture(['-c', 'true'], env, 10)
     const open = []
     const codes = []
-    for (const [left, write] of [[0, false], [1, false], [0, true], [1, true]]) {
+    for (const [left, write] of [[0, false], [1, false], [0, true], [1, true], [2, true]]) {
       // Anew each time: what the start before has closed is free again.
       try { for (;;) open.push(openSync('/dev/null')) } catch {}
       for (let i = 0; i < left; i++) closeSync(open.pop())
@@ -206,7 +206,7 @@ test('a server without descriptors refuses, and serves again when it has some', 
     await starter.close()`
   const child = spawn('/bin/sh', script(body, 'ulimit -n 256'), { stdio: ['ignore', 'pipe', 'inherit'] })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-  assert.equal(output, Array(4).fill('FST_GIT_UNAVAILABLE EMFILE').join())
+  assert.equal(output, [...Array(4).fill('FST_GIT_UNAVAILABLE EMFILE'), 'FST_GIT_UNAVAILABLE its stdout did not arrive'].join())
   assert.equal(child.exitCode, 0)
 })
 

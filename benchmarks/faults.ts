@@ -85,23 +85,39 @@ function raiseDescriptors (wanted: number): number {
   return limit()[0]
 }
 
+/** Lets the server collect what it dropped before, so that no measurement pays for the one before it. */
+async function settle (server: ChildProcess): Promise<void> {
+  await sleep(1_500)
+  await ask(server)
+  await sleep(500)
+}
+
 async function measureCrowd (descriptors: number): Promise<object> {
   const held = Math.min(idle, descriptors - SPARE - slow)
   if (held < idle) console.log(`only ${held} idle connections are possible here`)
   const { child: server, first: { port = 0 } } = await start('faults-server.ts', [JSON.stringify({ root })])
   const each: Array<{ without: Latency, with: Latency, reopened: number }> = []
   await measureLatency(port, { ...LOAD, seed: 0 })
-  for (let round = 1; round <= rounds; round++) {
-    const without = await measureLatency(port, { ...LOAD, seed: round })
+  const without = async (seed: number): Promise<Latency> => {
+    await settle(server)
+    return await measureLatency(port, { ...LOAD, seed })
+  }
+  const crowded = async (seed: number): Promise<{ latency: Latency, reopened: number }> => {
     const { child: crowd, first: { open = 0 } } = await start('faults-crowd.ts', [String(port), String(held), String(slow)])
     if (open !== held + slow) throw new Error(`${open} connections instead of ${held + slow}`)
-    await sleep(1_000)
-    const crowded = await measureLatency(port, { ...LOAD, seed: round })
-    const after = await ask<{ open: number, reopened: number }>(crowd)
+    await settle(server)
+    const latency = await measureLatency(port, { ...LOAD, seed })
+    const { reopened } = await ask<{ reopened: number }>(crowd)
     await stop(crowd)
-    await sleep(2_000)
-    console.log(`round ${round}: p50 ${without.p50} and p99 ${without.p99} ms without, ${crowded.p50} and ${crowded.p99} ms with ${after.open} connections (${after.reopened} opened again)`)
-    each.push({ without, with: crowded, reopened: after.reopened })
+    return { latency, reopened }
+  }
+  for (let round = 1; round <= rounds; round++) {
+    // Each goes first in turn.
+    const early = round % 2 === 1 ? await without(round) : null
+    const { latency, reopened } = await crowded(round)
+    const alone = early ?? await without(round)
+    console.log(`round ${round}: p50 ${alone.p50} and p99 ${alone.p99} ms without, ${latency.p50} and ${latency.p99} ms with ${held + slow} connections (${reopened} opened again)`)
+    each.push({ without: alone, with: latency, reopened })
   }
   await stop(server)
   const [before, after] = [median(each.map(({ without }) => without.p99)), median(each.map((round) => round.with.p99))]

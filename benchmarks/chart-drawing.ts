@@ -70,7 +70,7 @@ export const RATE: Pick<Panel, 'scale' | 'domain' | 'ticks' | 'format'> = {
   scale: 'log',
   domain: [1, 100_000],
   ticks: [1, 10, 100, 1000, 10_000, 100_000],
-  format: (value) => value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(2)
+  format: (value) => value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2)))
 }
 
 /** From zero to the longest bar, in four or five round steps. */

@@ -9,6 +9,8 @@ const run = promisify(execFile)
 /** Nothing of the user's own settings changes what is measured, and nobody is asked for a password. */
 const ENVIRONMENT = { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', GIT_TERMINAL_PROMPT: '0' }
 const IDENTITY = ['-c', 'user.name=Benchmark', '-c', 'user.email=benchmark@example.org', '-c', 'gc.auto=0', '-c', 'commit.gpgSign=false']
+/** Characters. */
+const LONGEST_ERROR = 400
 /** Bytes of each push. */
 export const PUSH_SIZE: number = 1024 * 1024
 
@@ -42,8 +44,8 @@ export type OnProgress = (done: number, of: number) => void
 
 /** The parts of a URL. @throws TypeError unless it is one of HTTP. */
 export function readTarget (given: string): Target {
-  const url = new URL(given)
-  if (!/^https?:$/.test(url.protocol)) throw new TypeError('only http and https URLs can be measured')
+  const url = URL.canParse(given) ? new URL(given) : null
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new TypeError(`--url: only http and https URLs can be measured, not '${given.replace(/\/\/[^/@\s]*@/, '//')}'`)
   const fullUrl = url.href.replace(/\/$/, '')
   const { username, password } = url
   url.username = url.password = ''
@@ -115,6 +117,7 @@ async function many (what: Pick<Measured, 'name' | 'title' | 'count' | 'atOnce'>
       onProgress(++done, what.count)
     }
   }
+  onProgress(0, what.count)
   const begun = performance.now()
   await Promise.all(Array.from({ length: Math.min(what.atOnce, what.count) }, one))
   if (after === undefined) elapsed = performance.now() - begun
@@ -130,7 +133,7 @@ async function git (args: string[]): Promise<void> {
 /** One line without credentials. */
 function explain (error: unknown): string {
   const { stderr, message } = error as { stderr?: string, message: string }
-  return (stderr ?? message).trim().split('\n').at(-1)?.replace(/\/\/[^/@\s]*@/g, '//') ?? ''
+  return (stderr ?? message).trim().split(/\s*\n\s*/).join('; ').replace(/\/\/[^/@\s]*@/g, '//').slice(0, LONGEST_ERROR)
 }
 
 function round (value: number): number {

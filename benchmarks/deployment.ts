@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { parse, View } from 'vega'
 import { drawing } from './chart-drawing.ts'
+import { checkTarget } from './deployment-check.ts'
 import { measureClones, measureDiscovery, measurePushes, readTarget, type Measured, type OnProgress } from './deployment-measure.ts'
 import { deploymentChart, deploymentTable } from './deployment-report.ts'
 import { describeMachine } from './machine.ts'
@@ -30,6 +31,9 @@ function progress (title: string): OnProgress {
   }
 }
 
+/** 2 for a wrong command line, 1 for everything that is wrong elsewhere. */
+let exitCode = 2
+
 try {
   const { values } = parseArgs({
     options: {
@@ -45,6 +49,8 @@ try {
   const target = readTarget(values.url)
   const [clones, discoveries, pushes] = (['clones', 'discoveries', 'pushes'] as const).map((name) => readNumber(name, values[name])) as [number, number, number]
   const output = resolve(values.output ?? join('deployments', `${new URL(target.url).hostname}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}`))
+  exitCode = 1
+  await checkTarget(target, values.push)
   const scratch = await mkdtemp(join(tmpdir(), 'git-deployment-'))
   const measured: Measured[] = []
   try {
@@ -65,5 +71,5 @@ try {
   if (measured.some(({ failed }) => failed > 0)) process.exitCode = 1
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\n`)
-  process.exitCode = 2
+  process.exitCode = exitCode
 }

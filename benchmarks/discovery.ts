@@ -5,11 +5,6 @@
  * is first compared with git's own. Writes results/discovery.json, unless --only leaves something out. Needs Linux, and wrk,
  * nginx, fcgiwrap and Apache: benchmarks/peers/install gets them on Debian.
  */
-import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { gitAnswer, verify } from './discovery-answer.ts'
@@ -20,11 +15,11 @@ import { progress, summarize, table, type Measurement } from './discovery-report
 import { makeRepositories } from './discovery-repositories.ts'
 import { WORKLOADS, type Workload } from './discovery-workloads.ts'
 import { writeResult } from './machine.ts'
-import { compile } from './peers/compile.ts'
-import { account, removeGroups } from './peers/cpu.ts'
-import { findProgram, stopAll } from './peers/daemon.ts'
+import { account } from './peers/cpu.ts'
+import { findProgram } from './peers/daemon.ts'
 import { Absent, type Peer, type Site } from './peers/peer.ts'
 import { fcgiWorkers, startApache, startNginxCgi, startNodeCgi, startOurs, startStatic, versionOf, type StaticAnswer } from './peers/servers.ts'
+import { openSite } from './site.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '5' }, seconds: { type: 'string', default: '5' }, only: { type: 'string' } } })
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
@@ -32,24 +27,6 @@ const workloads = WORKLOADS.filter(({ name }) => values.only === undefined || va
 if (!(rounds >= 1 && seconds >= 1 && workloads.length > 0)) {
   throw new Error(`--rounds and --seconds are numbers from 1; --only is a part of one of these: ${WORKLOADS.map(({ name }) => name).join(', ')}`)
 }
-
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fastify-git-http-bench-')))
-let clearing: Promise<void> | undefined
-function clear (): Promise<void> {
-  clearing ??= stopAll().then(async () => {
-    await removeGroups()
-    rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
-  })
-  return clearing
-}
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // More than once: Ctrl-C reaches this process directly, and again through npm and tsx.
-  process.on(name, () => { clear().finally(() => process.exit(1)) })
-}
-process.once('uncaughtException', (error) => {
-  console.error(error)
-  clear().finally(() => process.exit(1))
-})
 
 /** The static files that answer what ours and the CGI servers compute. */
 async function staticAnswers (root: string): Promise<StaticAnswer[]> {
@@ -69,22 +46,11 @@ function takesPart ({ role }: Peer, workload: Workload): boolean {
   return role !== 'ceiling' || (workload.kind === 'throughput' && !workload.changing)
 }
 
-async function main (): Promise<boolean> {
+async function main (site: Site): Promise<boolean> {
   const wrk = await findProgram('wrk', 'wrk')
-  // Apache, started by root, gives root's rights up and must get here.
-  chmodSync(folder, 0o755)
-  const root = join(folder, 'repositories')
-  await mkdir(root)
+  const { folder, root } = site
   console.log('making the repositories ...')
   const repositories = await makeRepositories(root)
-  const site: Site = {
-    folder,
-    root,
-    backend: join(execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim(), 'git-http-backend'),
-    cores: cpus().length,
-    compiled: await compile(folder),
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, LC_ALL: 'C', GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' }
-  }
   const peers = [await startOurs(site)]
   const absent: Record<string, string> = {}
   const answers = await staticAnswers(root)
@@ -148,8 +114,9 @@ async function main (): Promise<boolean> {
   return summaries.every(({ valid }) => valid)
 }
 
+const { site, clear } = await openSite()
 try {
-  if (!await main()) process.exitCode = 1
+  if (!await main(site)) process.exitCode = 1
 } finally {
   await clear()
 }

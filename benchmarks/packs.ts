@@ -13,13 +13,13 @@ import { contentOfFile, validate, writeGitAnswer, type Content } from './packs-a
 import { measure, measureBareGit, type Means, type Sample } from './packs-measure.ts'
 import { Ours, startFor } from './packs-ours.ts'
 import { details, progress, summarize, table, type Contestant, type Measured } from './packs-report.ts'
-import { makeRepositories } from './packs-repositories.ts'
+import { makeRepositories, ROOT } from './packs-repositories.ts'
 import { NAMES, scenarios as allScenarios, type Scenario } from './packs-scenarios.ts'
-import { openSite } from './packs-site.ts'
 import { account } from './peers/cpu.ts'
 import { findProgram } from './peers/daemon.ts'
 import { Absent, type Peer, type Site } from './peers/peer.ts'
 import { fcgiWorkers, startApache, startNginxCgi, startNodeCgi, startStatic, versionOf, type StaticAnswer } from './peers/servers.ts'
+import { openSite } from './site.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' }, seconds: { type: 'string', default: '5' }, only: { type: 'string' } } })
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
@@ -144,7 +144,7 @@ async function main (scenarios: Scenario[], site: Site): Promise<boolean> {
 
 const repositories = await makeRepositories()
 for (const { name, objects, packBytes } of Object.values(repositories)) console.log(`${name}: ${objects.toLocaleString('en')} objects, ${Math.round(packBytes / 1e6)} MB`)
-const { site, clear } = await openSite()
+const { site, clear } = await openSite(ROOT)
 try {
   if (!await main(allScenarios(repositories).filter(({ name }) => only?.includes(name) ?? true), site)) process.exitCode = 1
 } finally {

@@ -1,15 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ROOT } from './packs-repositories.ts'
 import { compile } from './peers/compile.ts'
 import { removeGroups } from './peers/cpu.ts'
 import { stopAll } from './peers/daemon.ts'
 import type { Site } from './peers/peer.ts'
 
-/** A folder for one run; `clear` ends everything that was started and removes it. */
-export async function openSite (): Promise<{ site: Site, clear: () => Promise<void> }> {
+/** A folder for one run, with the repositories below `root`, by default an empty one in it; `clear` ends everything that was started and removes it. */
+export async function openSite (root?: string): Promise<{ site: Site, clear: () => Promise<void> }> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'fastify-git-http-bench-')))
   let clearing: Promise<void> | undefined
   const clear = (): Promise<void> => {
@@ -29,9 +28,11 @@ export async function openSite (): Promise<{ site: Site, clear: () => Promise<vo
   })
   // Apache, started by root, gives root's rights up and must get here.
   chmodSync(folder, 0o755)
+  const repositories = root ?? join(folder, 'repositories')
+  mkdirSync(repositories, { recursive: true })
   const site: Site = {
     folder,
-    root: realpathSync(ROOT),
+    root: realpathSync(repositories),
     backend: join(execFileSync('git', ['--exec-path'], { encoding: 'utf8' }).trim(), 'git-http-backend'),
     cores: cpus().length,
     compiled: await compile(folder),

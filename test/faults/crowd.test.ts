@@ -19,7 +19,8 @@ test('connections that say nothing, and slow headers, are no operations and take
   await makeRepository(root, 'app.git', { commits: 20 })
   const server = await startServerProcess({ root, limits: { maxConcurrent: 1, maxQueued: 1 } })
   t.after(async () => { await server.killAll(root) })
-  const before = await server.descriptors()
+  let before = -1
+  await eventually(async () => before === (before = await server.descriptors()), 5_000, 'descriptors settle')
   const sockets = await Promise.all(Array.from({ length: 600 }, async (_, i): Promise<Socket> => {
     const socket = connect(server.port, '127.0.0.1')
     socket.on('error', () => {})

@@ -31,14 +31,26 @@ async function leave (t: TestContext, path: string, { end = '', answered = 0, at
   const gate = new Promise<void>((resolve) => { go = resolve })
   // A server that closes waits for those that are held.
   t.after(() => go())
-  const hold = async (): Promise<void> => { if (begun++ >= answered) await gate }
+  // Not the first to get there: what comes behind a request that is held cannot be answered either.
+  const inTurn: FastifyRequest[] = []
+  const hold = async (request: FastifyRequest): Promise<void> => {
+    begun++
+    if (inTurn.indexOf(request) >= answered) await gate
+  }
   const finished: string[] = []
   const { port, app, log } = await startServer(t, {
     root,
     limits: { closeGrace: 100 },
-    authorize: async () => { if (at === 'authorize') await hold(); return true },
+    authorize: async (_operation, request) => { if (at === 'authorize') await hold(request); return true },
     hooks: { onFinish: ({ outcome }) => { finished.push(outcome) } }
-  }, { before: (app) => { app.addHook('onRequest', async (_request: FastifyRequest) => { if (at === 'onRequest') await hold() }) } })
+  }, {
+    before: (app) => {
+      app.addHook('onRequest', async (request: FastifyRequest) => {
+        inTurn.push(request)
+        if (at === 'onRequest') await hold(request)
+      })
+    }
+  })
   const warnings: Error[] = []
   const warn = (warning: Error): void => { warnings.push(warning) }
   process.on('warning', warn)

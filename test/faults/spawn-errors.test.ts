@@ -10,6 +10,7 @@ import { encodePacket } from '../../lib/protocol/pkt-line.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git } from '../fixtures/git.ts'
 import { descriptors, zombies } from '../fixtures/processes.ts'
+import { preloadHelpers } from '../fixtures/preload.ts'
 import { getRaw, sendRaw } from '../fixtures/raw.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { startServer } from '../fixtures/server.ts'
@@ -48,15 +49,12 @@ for (const processes of [0, 1]) {
       const module = join(folder, 'failing.mjs')
       await writeFile(module, FAILING_SPAWN(file))
       const { spawn } = childProcess
-      const before = process.env['NODE_OPTIONS']
       t.after(() => {
         childProcess.spawn = spawn
         syncBuiltinESMExports()
-        if (before === undefined) delete process.env['NODE_OPTIONS']
-        else process.env['NODE_OPTIONS'] = before
       })
       if (processes === 0) await import(pathToFileURL(module).href)
-      else process.env['NODE_OPTIONS'] = `${before ?? ''} --import ${pathToFileURL(module).href}`.trim()
+      else await preloadHelpers(t, folder, module)
       const server = await startServer(t, { root, publicWrite: true, services: { uploadArchive: true }, cache: { answers: false }, spawner: { processes } })
       await git(['ls-remote', `${server.url}/app.git`])
       // Connections of git and the helper are open now.

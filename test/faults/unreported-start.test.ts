@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { pathToFileURL } from 'node:url'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git } from '../fixtures/git.ts'
+import { preloadHelpers } from '../fixtures/preload.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { getRaw, sendRaw } from '../fixtures/raw.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { startServer } from '../fixtures/server.ts'
-import { writeScript } from '../fixtures/shims.ts'
 
 /**
  * Loaded into every helper: the first `spawn` that any of them makes is its last act, so that the server never hears of
@@ -35,9 +34,7 @@ async function withDyingHelpers (t: TestContext, folder: string): Promise<string
   const marker = join(folder, 'armed')
   const module = join(folder, 'dies.mjs')
   await writeFile(module, DIES_AFTER_SPAWN(marker))
-  const { execPath } = process
-  t.after(() => { process.execPath = execPath })
-  process.execPath = await writeScript(folder, 'node', `exec '${execPath}' --import '${pathToFileURL(module).href}' "$@"`)
+  await preloadHelpers(t, folder, module)
   return marker
 }
 

@@ -32,7 +32,7 @@ test('what is not understood, or meant for one client, is git\'s alone', async (
     for (let i = 0; i < 3; i++) {
       const reply = await postFetch(appUrl, body, { protocol })
       assert.equal(reply.cache, 'bypass', what)
-      if (answer.length === 0) assert.equal(reply.status, 500, what)
+      if (answer.length === 0) assert.match(reply.body.toString(), /^[0-9a-f]{4}ERR (?:unexpected|expected) /, what)
       else assert.deepEqual(takeApart(reply.body).lines, takeApart(answer).lines, what)
     }
   }

@@ -1,13 +1,11 @@
 /** Each metric tells what its name says. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { Registry } from 'prom-client'
 import { openMetrics } from '../../lib/metrics/metrics.ts'
 import { Totals } from '../../lib/status/totals.ts'
 import type { OperationSummary } from '../../lib/summary.ts'
-
-const README = new URL('../../README.md', import.meta.url)
+import { readme } from '../fixtures/readme.ts'
 
 function summary (outcome: OperationSummary['outcome'], more: object = {}): OperationSummary {
   return { operation: { service: 'upload-pack', phase: 'exchange' }, outcome, bytesIn: 10, bytesOut: 20, durations: { total: 2500, answered: 500 }, ...more } as unknown as OperationSummary
@@ -78,7 +76,7 @@ test('every figure is under its name, with its labels', async () => {
 })
 
 test('the README\'s table has every metric with its labels and their values, and no other', async () => {
-  const chapter = /^### Metrics$([^]*?)^###? /m.exec(await readFile(README, 'utf8'))?.[1] ?? assert.fail('no chapter')
+  const chapter = /^### Metrics$([^]*?)^###? /m.exec(await readme())?.[1] ?? assert.fail('no chapter')
   const documented = new Map<string, { labels: string[], values: string[] }>()
   for (const [, names = '', labels = ''] of chapter.matchAll(/^\| (`git_http_[^|]*) \| ([^|]*)\|/gm)) {
     const [labelNames = '', values = ''] = labels.trim().split(': ')

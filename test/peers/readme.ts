@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-
-const README = new URL('../../README.md', import.meta.url)
+import { readme } from '../fixtures/readme.ts'
 
 /** The only block of the README's Operations and Production in this language, as it stands there. */
 export async function readmeBlock (language: string): Promise<string> {
-  const chapters = (await readFile(README, 'utf8')).split(/^## /m).filter((chapter) => /^(?:Operations|Production)\n/.test(chapter))
+  const chapters = (await readme()).split(/^## /m).filter((chapter) => /^(?:Operations|Production)\n/.test(chapter))
   const blocks = [...chapters.join('').matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))]
   assert.equal(blocks.length, 1, `blocks of ${language} in the README`)
   return blocks[0]?.[1] as string

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Outcome } from '../../lib/summary.ts'
@@ -10,6 +9,7 @@ import { fetchV2 } from '../fixtures/fetch-request.ts'
 import { servePacks, smallRepository, tipOf } from '../fixtures/pack-scene.ts'
 import { openFetch, postFetch } from '../fixtures/post-fetch.ts'
 import { eventually } from '../fixtures/processes.ts'
+import { readme } from '../fixtures/readme.ts'
 import { commitRandom, makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
 import { startServer, type TestServer } from '../fixtures/server.ts'
 
@@ -88,7 +88,7 @@ test('a host leaves the lines out with logLevel, and only those of git', async (
 })
 
 test('the README\'s table has every field of the line, and the values that it names are all there are', async (t) => {
-  const chapter = /^### Log$([^]*?)^###? /m.exec(await readFile(new URL('../../README.md', import.meta.url), 'utf8'))?.[1] ?? assert.fail('no chapter')
+  const chapter = /^### Log$([^]*?)^###? /m.exec(await readme())?.[1] ?? assert.fail('no chapter')
   const rows = [...chapter.matchAll(/^\| (`[^|]*) \| ([^|]*) \|$/gm)].map(([, names = '', text = '']) => ({ names: [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name as string), text }))
   const documented = rows.flatMap(({ names }) => names)
   const valuesOf = (name: string): string[] => [...(rows.find(({ names }) => names.includes(name))?.text ?? '').matchAll(/`([\w-]+)`/g)].map(([, value]) => value as string)

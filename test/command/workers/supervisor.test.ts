@@ -3,12 +3,12 @@ import assert from 'node:assert/strict'
 import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import type { FastifyBaseLogger } from 'fastify'
 import { Supervisor, type Bounds } from '../../../lib/command/workers/supervisor.ts'
 import { eventually } from '../../fixtures/processes.ts'
+import { LOADER, programPath } from '../../fixtures/program.ts'
 
-const WORKER = fileURLToPath(new URL('fake-worker.ts', import.meta.url))
+const WORKER = programPath('fake-worker', import.meta.url)
 const AGES = 600_000
 
 type Line = Record<string, unknown>
@@ -21,7 +21,7 @@ interface Scene {
 }
 
 function be (how: 'good' | 'deaf' | 'mute' | 'crash'): void {
-  cluster.setupPrimary({ exec: WORKER, args: [how], execArgv: ['--import', import.meta.resolve('tsx')] })
+  cluster.setupPrimary({ exec: WORKER, args: [how], execArgv: LOADER })
 }
 
 function supervise (t: TestContext, count: number, bounds: Partial<Bounds> = {}): Scene {

@@ -29,6 +29,9 @@ const MAX_REQUEST = 8 * 1024 * 1024
 /** After a server's death every helper has ended what it ran within this many milliseconds. */
 const ALL_ENDED = 2_000
 
+/** Milliseconds between two looks at whether the server still lives. */
+const LOOK = 500
+
 /** The connections of a request. */
 interface Parts { request?: StartRequest, stdout?: Socket, stdin?: Socket, channel?: Socket, outlet?: Outlet }
 
@@ -40,6 +43,8 @@ const running = new Map<number, Promise<unknown>>()
 const outlets = new Set<Outlet>()
 /** Folders of hooks that the server removes while it lives. */
 const hookFolders = new Set<string>()
+let looking: NodeJS.Timeout | undefined
+let isEnding = false
 
 // Node hands this on to every child, whatever environment it is given.
 delete process.env['NODE_V8_COVERAGE']
@@ -60,6 +65,8 @@ if (process.connected) process.once('disconnect', endAll)
 else endAll()
 
 async function endAll (): Promise<void> {
+  if (isEnding) return
+  isEnding = true
   server.close()
   for (const outlet of outlets) outlet.drain()
   await endOrphans(new Set(running.keys()), Promise.all(running.values()))
@@ -191,6 +198,8 @@ function relay (channel: Socket, child: ChildProcess): void {
 /** Hands the outlet to the server; it is closed when its git has ended. */
 function keep (id: number, outlet: Outlet, child: ChildProcess): void {
   outlets.add(outlet)
+  // Node does not tell of the channel's end while a handle that was sent is not acknowledged (internal/child_process.js, disconnect).
+  looking ??= setInterval(() => { if (!process.connected) endAll() }, LOOK)
   // What is closed before its turn has come is not sent.
   const sent = new Promise<void>((resolve) => tell({ type: 'stdout', id }, outlet.socket, resolve))
   const ended = new Promise((resolve) => child.once('exit', resolve))

@@ -1,6 +1,6 @@
 /** The helper itself, told by hand what the server tells it. */
 import assert from 'node:assert/strict'
-import { fork, type ChildProcess } from 'node:child_process'
+import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { connect, Socket } from 'node:net'
@@ -9,7 +9,9 @@ import { test, type TestContext } from 'node:test'
 import { helperCommand } from '../../lib/git/helper-command.ts'
 import type { HelperMessage, StartRequest } from '../../lib/git/spawner-messages.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { isRunning } from '../fixtures/helpers.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
+import { LOADER, programUrl } from '../fixtures/program.ts'
 
 const ENV = { PATH: process.env['PATH'] ?? '' }
 
@@ -190,5 +192,30 @@ test('after the server\'s end it ends what does not end by itself, with all of i
   }
   child.disconnect()
   await once(child, 'exit')
+  assert.deepEqual(await processesAbout(root), [])
+})
+
+test('it ends as well when its server is killed before it has taken what it was sent', async (t) => {
+  const root = await temporaryFolder(t)
+  const start = request(1, `: ${root}; cat`, { input: true, write: true })
+  // A server that asks for a git that writes, and then takes no message any more.
+  const server = spawn(process.execPath, [...LOADER, '--input-type=module', '-e', `
+    import { fork } from 'node:child_process'
+    import { connect } from 'node:net'
+    import { helperCommand } from ${JSON.stringify(programUrl('../../lib/git/helper-command', import.meta.url))}
+    const { file, options } = helperCommand()
+    const child = fork(file, options)
+    child.once('message', ({ socket }) => {
+      connect(socket).write(${JSON.stringify(`${JSON.stringify(start)}\n`)})
+      connect(socket).write('{"id":1,"part":"stdin"}\\n', () => {
+        process.stdout.write(String(child.pid))
+        setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 0)
+      })
+    })`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => { server.kill('SIGKILL') })
+  const helper = Number(String((await once(server.stdout, 'data'))[0]))
+  await eventually(async () => (await processesAbout(root)).some((line) => line.includes('cat')), 10_000, 'git runs')
+  server.kill('SIGKILL')
+  await eventually(async () => !await isRunning(helper), 10_000, 'the helper has ended')
   assert.deepEqual(await processesAbout(root), [])
 })

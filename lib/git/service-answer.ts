@@ -93,9 +93,9 @@ export class ServiceAnswer extends Transform {
     return this.bytes > 0 ? this.#tail.complete : code === this.#options.emptyExit
   }
 
-  /** The words of a git that died of what it was asked for, as its client reads them (usage.c, die, exits with 128). */
-  #refusal ({ code, stderr }: GitExit): Buffer | null {
-    const reason = code === 128 && this.#tail.betweenPackets ? complaintOf(stderr) : null
+  /** The words of a git that died of what it was asked for, as its client reads them. */
+  #refusal (exit: GitExit): Buffer | null {
+    const reason = this.#tail.betweenPackets ? complaintOf(exit) : null
     return reason === null ? null : this.#options.explain?.(reason) ?? null
   }
 

@@ -32,11 +32,16 @@ const COMPLAINTS = new RegExp(`^(?:${[
   'malformed push certificate '
 ].join('|')})`)
 
-/**
- * Why git refused a request that its client should not have made, in git's own words; null when git died of something else. `stderr`
- * is what it wrote there.
- */
-export function complaintOf (stderr: string): string | null {
+/** What is known of a git that has ended. */
+export interface Ended {
+  code: number | null
+  /** What it wrote there. */
+  stderr: string
+}
+
+/** Why git refused a request that its client should not have made, in git's own words; null when it ended otherwise (usage.c: die exits with 128). */
+export function complaintOf ({ code, stderr }: Ended): string | null {
+  if (code !== 128) return null
   // The first one: what stands behind a newline may be the client's words.
   const words = /^fatal: (?:git (?=upload-pack: )|error: )?(.+)$/m.exec(stderr)?.[1]
   return words !== undefined && COMPLAINTS.test(words) ? words : null

@@ -77,7 +77,7 @@ export async function runService (context: Context, request: FastifyRequest, run
   }
   git.exited.then((exit) => {
     operation.record.exitCode = exit.code
-    if (run.explain !== undefined && complaintOf(exit.stderr) !== null) operation.record.refuse()
+    if (run.explain !== undefined && complaintOf(exit) !== null) operation.record.refuse()
     if (exit.code !== run.emptyExit && ending === undefined) logExit(request, run.admitted, exit)
   })
 
@@ -119,8 +119,9 @@ function stagesOf ({ options: { hooks } }: Context, request: FastifyRequest, { a
 }
 
 /** Logs how a git ended, unless it ended well. */
-export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, { code, signal, stderr, error }: GitExit): void {
-  const refused = code === 128 ? complaintOf(stderr) : null
+export function logExit (request: FastifyRequest, { operation: { repository, service } }: Admitted, exit: GitExit): void {
+  const { code, signal, stderr, error } = exit
+  const refused = complaintOf(exit)
   if (refused !== null) return request.log.info({ repository, service, exitCode: code, reason: refused }, 'git refused the request')
   // What is not known is no fault of git; whoever waits for the answer gets the error.
   if (code !== 0 && error === undefined) request.log.warn({ repository, service, exitCode: code, signal, stderr }, 'git ended with an error')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type BigIntStats } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { takeApart } from '../fixtures/fetch-answer.ts'
 import { fetchV2 } from '../fixtures/fetch-request.ts'
 import { git } from '../fixtures/git.ts'
@@ -52,16 +52,21 @@ test('nor when the file system gives it the same inode again', async (t) => {
   await assertGone(scene.appUrl, body)
 })
 
-test('nor when all inodes are the same, and only the time of its birth is another', async (t) => {
-  const scene = await servePacks(t, smallRepository)
+/** From now on the repository's folders have the inodes that they have now, whatever becomes of them, and `more`. */
+async function keepInodes (t: TestContext, scene: PackScene, more: Partial<BigIntStats> = {}): Promise<void> {
   const places = ['', 'objects'].map((name) => join(scene.served, name)).map((path) => path.replace(/\/$/, ''))
   const inodes = new Map<string, bigint>()
   for (const path of places) inodes.set(path, (await stat(path, { bigint: true })).ino)
   intercept(t, 'statSync', (original, path) => {
     const stats = original() as BigIntStats | undefined
     const ino = inodes.get(path)
-    return stats === undefined || ino === undefined ? stats : Object.assign(stats, { ino })
+    return stats === undefined || ino === undefined ? stats : Object.assign(stats, { ino, ...more })
   })
+}
+
+test('nor when all inodes are the same, and only the time of its birth is another', async (t) => {
+  const scene = await servePacks(t, smallRepository)
+  await keepInodes(t, scene)
   const body = await keep(scene)
   await recreate(scene)
   await assertGone(scene.appUrl, body)
@@ -69,14 +74,7 @@ test('nor when all inodes are the same, and only the time of its birth is anothe
 
 test('nor where the file system does not know when a folder was made', async (t) => {
   const scene = await servePacks(t, smallRepository)
-  const places = ['', 'objects'].map((name) => join(scene.served, name)).map((path) => path.replace(/\/$/, ''))
-  const inodes = new Map<string, bigint>()
-  for (const path of places) inodes.set(path, (await stat(path, { bigint: true })).ino)
-  intercept(t, 'statSync', (original, path) => {
-    const stats = original() as BigIntStats | undefined
-    const ino = inodes.get(path)
-    return stats === undefined || ino === undefined ? stats : Object.assign(stats, { ino, birthtimeNs: 0n, birthtimeMs: 0n })
-  })
+  await keepInodes(t, scene, { birthtimeNs: 0n, birthtimeMs: 0n })
   const body = fetchV2({ wants: [await tipOf(scene.served)] })
   for (let i = 0; i < 3; i++) assert.ok((await postFetch(scene.appUrl, body)).body.length > 1000)
   await recreate(scene)

@@ -6,6 +6,7 @@ import { startCommand, runCommand } from '../../fixtures/command.ts'
 import { git, tryGit } from '../../fixtures/git.ts'
 import { temporaryFolder } from '../../fixtures/folder.ts'
 import { endOf, openFetch } from '../../fixtures/post-fetch.ts'
+import { isAlive } from '../../fixtures/helpers.ts'
 import { eventually, processesAbout } from '../../fixtures/processes.ts'
 import { MB, replaced, startWorkers } from './scene.ts'
 
@@ -115,12 +116,3 @@ test('what is wrong is said once, with the exit code of a single process', async
     assert.match(result.stderr, said)
   }
 })
-
-function isAlive (pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

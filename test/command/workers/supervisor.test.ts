@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import type { FastifyBaseLogger } from 'fastify'
 import { Supervisor, type Bounds } from '../../../lib/command/workers/supervisor.ts'
+import { isAlive } from '../../fixtures/helpers.ts'
 import { eventually } from '../../fixtures/processes.ts'
 import { LOADER, programPath } from '../../fixtures/program.ts'
 
@@ -109,12 +110,3 @@ test('a second reload while one runs is done after it, and a third with it', asy
   assert.equal(told('starting new workers').length, 2)
   assert.equal(supervisor.pids.length, 1)
 })
-
-function isAlive (pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

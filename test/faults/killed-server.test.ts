@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { GitHttpOptions } from '../../lib/index.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { git, tryGit } from '../fixtures/git.ts'
+import { helpersOf, isRunning } from '../fixtures/helpers.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { commitRandom, makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
 import { startServerProcess, type ServerProcess } from '../fixtures/server-process.ts'
@@ -65,9 +66,13 @@ test('pushes whose server alone is killed, at any time, leave nothing', async (t
     await begun
     watcher.close()
     await delay(round * 25)
+    const helpers = await helpersOf(server.pid)
     server.child.kill('SIGKILL')
     await Promise.all(pushes)
     await eventually(async () => (await processesAbout(served)).length === 0, 5_000, 'the gits end')
+    // What git could not remove itself they remove after its end, and end then.
+    await eventually(async () => !(await Promise.all(helpers.map(isRunning))).includes(true), 10_000, 'the helpers end')
+    assert.equal(helpers.length, 2)
     assert.deepEqual((await readdir(served, { recursive: true })).filter((name) => FOUND.test(name)), [], `round ${round}`)
     await git(['fsck', '--full', '--strict'], { cwd: served })
   }

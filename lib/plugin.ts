@@ -104,7 +104,7 @@ async function gitHttp (fastify: FastifyInstance, given: GitHttpOptions): Promis
   const accessFile = options.accessFile === undefined ? null : await AccessFile.open(options.accessFile, fastify.log)
   addFamilyConstraint(fastify)
   const starter = await openStarter(options.git.path, options.spawner.processes, fastify.log)
-  const creator = createCreator(starter, env)
+  const creator = createCreator(starter, options.git.config, env)
   const packs = options.cache.packs === false ? null : new PackCache(options.cache.packs, fastify.log)
   const admission = new Admission(options.limits)
   const totals = new Totals()

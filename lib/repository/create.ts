@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
+import { gitOptions } from '../git/environment.ts'
 import type { Starter } from '../git/starter.ts'
 import { createDraftSweep, draftIn } from './drafts.ts'
 import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
@@ -24,7 +25,8 @@ export interface Creator {
   close (): Promise<void>
 }
 
-export function createCreator (starter: Starter, env: Record<string, string>): Creator {
+/** `config` is that of every git of a registration. */
+export function createCreator (starter: Starter, config: Record<string, string>, env: Record<string, string>): Creator {
   let template: Promise<GitDirectory> | undefined
   const sweepDrafts = createDraftSweep()
 
@@ -72,7 +74,7 @@ export function createCreator (starter: Starter, env: Record<string, string>): C
   }
 
   async function init (directory: string): Promise<void> {
-    const { code } = await starter.capture(['init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
+    const { code } = await starter.capture([...gitOptions(directory, config), 'init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
     if (code !== 0) throw new GitFailedError()
   }
 

@@ -10,6 +10,7 @@ import { pushError, pushReport } from '../protocol/report-status.ts'
 import { Push } from '../push/push.ts'
 import { readPushHead } from '../push/read-head.ts'
 import { ReportStage } from '../push/report-stage.ts'
+import { followFirstBranch } from '../repository/first-branch.ts'
 import type { Admitted } from './admit.ts'
 import { sendRefusal } from './in-band.ts'
 import { openBody, type Post } from './open-body.ts'
@@ -41,6 +42,7 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   const moved = (): PushCommand[] => movedRefs(reader.report, kept)
   if (kept.length > 0) record.moved = () => reader.report === null ? null : moved()
   await context.sweep(admitted.repository)
+  await settleHead(context, request, admitted, kept)
   const point = await hookPoint(context, request, admitted, { record, push, moved, whole: isStaged ? wholeness(body) : null })
   const { repository, operation: { repository: name } } = admitted
   const names = new PathNames([repository.directory, repository.common], name)
@@ -63,6 +65,16 @@ export async function receivePack (context: Context, request: FastifyRequest, re
   } catch (error) {
     if (!(error instanceof BusyError)) throw error
     return await refuse(operation, request, reply, error, head)
+  }
+}
+
+/** A repository that a push created gets its default branch from it. Without, it works as well. */
+async function settleHead ({ env, options: { createOnPush = false }, starter }: Context, request: FastifyRequest, { namespace, repository }: Admitted, commands: PushCommand[]): Promise<void> {
+  if (createOnPush === false || namespace !== undefined) return
+  try {
+    await followFirstBranch(starter, repository, env, commands.filter(({ kind }) => kind === 'create').map(({ ref }) => ref))
+  } catch (err) {
+    request.log.warn({ err }, 'HEAD of a new repository could not be set')
   }
 }
 

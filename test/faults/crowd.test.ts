@@ -13,14 +13,14 @@ import { helpersOf } from '../fixtures/helpers.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { commitRandom, makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
 import { startServerProcess } from '../fixtures/server-process.ts'
+import { settled } from '../fixtures/settled.ts'
 
 test('connections that say nothing, and slow headers, are no operations and take no slot', async (t) => {
   const root = await temporaryFolder(t)
   await makeRepository(root, 'app.git', { commits: 20 })
   const server = await startServerProcess({ root, limits: { maxConcurrent: 1, maxQueued: 1 } })
   t.after(async () => { await server.killAll(root) })
-  let before = -1
-  await eventually(async () => before === (before = await server.descriptors()), 5_000, 'descriptors settle')
+  const before = await settled(server.descriptors)
   const sockets = await Promise.all(Array.from({ length: 600 }, async (_, i): Promise<Socket> => {
     const socket = connect(server.port, '127.0.0.1')
     socket.on('error', () => {})
@@ -38,7 +38,7 @@ test('connections that say nothing, and slow headers, are no operations and take
   await git(['fsck', '--full'], { cwd: clone })
   clearInterval(slowly)
   for (const socket of sockets) socket.destroy()
-  await eventually(async () => await server.descriptors() <= before, 5_000, 'their descriptors are closed')
+  await eventually(async () => await server.descriptors() === before, 5_000, 'their descriptors are closed')
   assert.deepEqual(server.log.filter(({ level }) => Number(level) >= 50), [])
 })
 
@@ -72,11 +72,11 @@ test('hundreds of requests that are left in every way: descriptors, processes, l
   }
   await abortAll(2)
   await settle()
-  const [before, open, there] = [await server.look(), await server.descriptors(), await files()]
+  const [before, open, there] = [await server.look(), await settled(server.descriptors), await files()]
   await abortAll(15)
   await settle()
   assert.equal((await server.look()).listeners, before.listeners)
-  await eventually(async () => await server.descriptors() <= open, 5_000, 'descriptors are closed')
+  await eventually(async () => await server.descriptors() === open, 5_000, 'descriptors are closed')
   assert.equal((await helpersOf(server.pid)).length, 2)
   assert.deepEqual(await files(), there)
   assert.equal(await git(['for-each-ref', '--format=%(refname)'], { cwd: served }), 'refs/heads/main')

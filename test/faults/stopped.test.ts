@@ -10,6 +10,7 @@ import { git } from '../fixtures/git.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { largeRepository, tipOf } from '../fixtures/pack-scene.ts'
 import { startServerProcess } from '../fixtures/server-process.ts'
+import { settled } from '../fixtures/settled.ts'
 
 const MB = 1024 * 1024
 const CLIENTS = 50
@@ -26,7 +27,8 @@ for (const shared of [false, true]) {
     })
     t.after(async () => { await server.killAll(root) })
     await git(['ls-remote', `${server.url}/app.git`])
-    const [{ rss }, descriptors] = [await server.look(), await server.descriptors()]
+    const descriptors = await settled(server.descriptors)
+    const { rss } = await server.look()
     await server.resetPeak()
     const sockets = await Promise.all(Array.from({ length: CLIENTS }, async () => await stoppedReader(server.port, body)))
     await eventually(async () => (await server.look()).active === 0, 60_000, 'all of them are ended')
@@ -58,7 +60,7 @@ test('fifty writers that stop in a push are gone after the idle timeout, each wi
   })
   t.after(async () => { await server.killAll(root) })
   await git(['ls-remote', `${server.url}/app.git`])
-  const descriptors = await server.descriptors()
+  const descriptors = await settled(server.descriptors)
   const line = `${'0'.repeat(40)} ${await tipOf(served)} refs/heads/x\0 report-status`
   const sockets = Array.from({ length: CLIENTS }, () => {
     const socket = connect(server.port, '127.0.0.1')

@@ -15,6 +15,7 @@ import { git, tryGit } from '../fixtures/git.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
 import { startServerProcess } from '../fixtures/server-process.ts'
+import { settled } from '../fixtures/settled.ts'
 import { mutate } from './mutate.ts'
 import { Random } from './random.ts'
 import { recordClient } from './record.ts'
@@ -64,7 +65,7 @@ try {
     await quiet()
     // The loader of this script's language remembers there what it has read.
     const temporary = async (): Promise<string[]> => (await readdir(join(folder, 'temporary'), { recursive: true })).filter((name) => !name.startsWith('tsx-'))
-    const before = { ...await server.look(), descriptors: await server.descriptors(), temporary: await temporary() }
+    const before = { ...await server.look(), descriptors: await settled(server.descriptors), temporary: await temporary() }
     let number = 0
     const fuzz = async (seconds: number): Promise<void> => {
       const end = Date.now() + seconds * 1000
@@ -79,7 +80,7 @@ try {
     const more = (await temporary()).filter((name) => !before.temporary.includes(name))
     if (more.length > 0) finding(`left: ${more.slice(0, 5).join(', ')}`)
     // Idle connections of the keep-alive kind are the client's, and it has closed all of them.
-    await eventually(async () => await server.descriptors() <= before.descriptors, 10_000, 'descriptors').catch(async () => finding(`${await server.descriptors()} descriptors, ${before.descriptors} before`))
+    await eventually(async () => await server.descriptors() === before.descriptors, 10_000, 'descriptors').catch(async () => finding(`${await server.descriptors()} descriptors, ${before.descriptors} before`))
     const after = await server.look()
     if (after.rss - before.rss > GROWTH * MIB) finding(`memory grew by ${Math.round((after.rss - before.rss) / MIB)} MiB`)
     if (after.listeners > before.listeners) finding(`${after.listeners} listeners, ${before.listeners} before`)

@@ -17,6 +17,7 @@ import { helpersOf } from '../fixtures/helpers.ts'
 import { eventually, processesAbout } from '../fixtures/processes.ts'
 import { commitRandom, makeRepository, makeWorkingCopy } from '../fixtures/repository.ts'
 import { startServerProcess } from '../fixtures/server-process.ts'
+import { settled } from '../fixtures/settled.ts'
 import { Random } from '../fuzz/random.ts'
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } } })
@@ -121,7 +122,7 @@ try {
       const { rss, listeners } = await server.look()
       const processes = (await processesAbout(root)).filter((line) => Number.parseInt(line) !== server.pid)
       if (processes.length > 0) problems.push(`processes are left: ${processes.join('; ')}`)
-      return { rss, listeners, descriptors: await server.descriptors(), processes: (await helpersOf(server.pid)).length, disk: await temporaryFiles() }
+      return { rss, listeners, descriptors: await settled(server.descriptors), processes: (await helpersOf(server.pid)).length, disk: await temporaryFiles() }
     }
     await work(Math.min(20, Number(values.minutes) * 20))
     const before = await look()

@@ -11,10 +11,11 @@ export type Version = 0 | 1 | 2
 /** Whether git's own upload-pack gets through the request. */
 export function gitTakes (path: string, protocol: Version, body: Buffer): { taken: boolean, why: string } {
   // A response end aborts git: its core goes nowhere.
-  const { status, stderr } = spawnSync('sh', ['-c', 'ulimit -c 0; exec git upload-pack --stateless-rpc "$0"', path], {
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', 'ulimit -c 0; exec git upload-pack --stateless-rpc "$0"', path], {
     input: body, env: gitEnvironment({ GIT_PROTOCOL: `version=${protocol}` })
   })
-  return { taken: status === 0, why: stderr.toString() }
+  // What pack-objects says goes to the client, where it asked for a side band.
+  return { taken: status === 0, why: status === 0 ? '' : `${stderr.toString()}${stdout.toString('latin1')}` }
 }
 
 export interface Scene { path: string, commits: string[] }

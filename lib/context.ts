@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Access } from './access/authorize.ts'
 import type { Identify } from './access/basic-auth.ts'
 import type { AnswerCache } from './answers/answer-cache.ts'
@@ -15,6 +16,8 @@ import type { GitDirectory } from './repository/git-directory.ts'
 import type { Locate } from './repository/locate.ts'
 import type { ReadRefs } from './repository/refs.ts'
 import type { ReadConfig } from './repository/settings.ts'
+
+const CORES = availableParallelism()
 
 /** What the routes of one registration share. */
 export interface Context {
@@ -55,6 +58,13 @@ export async function startFor (context: Context, repository: GitDirectory, args
   return await context.starter.start([...gitOptions(repository.directory, git.config, write), ...args], { ...context.env, ...env }, { input, write, hookFolder })
 }
 
+/** Gits that run at once share the cores; each would start a thread for every core. What somebody has set counts (git-config(1), pack.threads). */
+async function threads ({ admission, readConfig }: Context, repository: GitDirectory): Promise<string[]> {
+  const share = Math.max(1, Math.floor(CORES / admission.counters.running))
+  if (share >= CORES || (await readConfig(repository)).get('pack.threads') !== undefined) return []
+  return ['-c', `pack.threads=${share}`]
+}
+
 /** Who a git runs for. */
 export type Beneficiary = Pick<SlotAsker, 'user' | 'address'>
 
@@ -67,7 +77,7 @@ export type Beneficiary = Pick<SlotAsker, 'user' | 'address'>
 export async function startInTurn (context: Context, repository: GitDirectory, asker: Beneficiary & Pick<SlotAsker, 'left'>, args: string[], env: Record<string, string>, options?: StartFor): Promise<GitProcess> {
   const slot = await context.admission.acquire({ ...asker, repository: repository.directory })
   try {
-    const git = await startFor(context, repository, args, env, options)
+    const git = await startFor(context, repository, [...await threads(context, repository), ...args], env, options)
     git.exited.then(() => slot.release())
     return git
   } catch (error) {

@@ -9,6 +9,8 @@ const PROMPT = 65_536
 const PIECE = 262_144
 /** Longest time that a piece is gathered for, in milliseconds. */
 const PATIENCE = 1
+/** So much at once shows that git waited for us: then nothing is left waiting until so much more has come. */
+const PILE = 131_072
 const CORES = availableParallelism()
 
 /** How many there are. */
@@ -19,7 +21,8 @@ let open = 0
  *
  * git writes a pack in pieces of 8 KiB (hashfd_throughput in csum-file.c), and each that is read alone costs this process and git a wake-up. So
  * those of a long answer are gathered. When at least as many gits run as there are cores, somebody else needs the core
- * meanwhile: then nothing is read until the time is over, and git goes on until what the system holds for it is full.
+ * meanwhile: then nothing is read until the time is over, and git goes on until what the system holds for it is full. A git that is
+ * faster than that would stand still half of the time; it is read at once for as long as it takes to catch up.
  */
 export class GitOutput extends Readable {
   readonly #socket: Socket
@@ -30,6 +33,8 @@ export class GitOutput extends Readable {
   #total = 0
   #isWanted = true
   #isPausing = false
+  /** Bytes that are read without a pause. */
+  #credit = 0
   #timer: NodeJS.Timeout | undefined
 
   /** Connects to `path` and sends `request`. */
@@ -71,13 +76,14 @@ export class GitOutput extends Readable {
   #received (length: number): boolean {
     this.#end += length
     this.#total += length
+    this.#credit = length >= PILE ? PILE : this.#credit - length
     if (this.#total <= PROMPT || this.#end === this.#slab?.length) {
       this.#pass()
       this.#rewind()
       return this.#isWanted
     }
     this.#timer ??= setTimeout(() => this.#tick(), PATIENCE)
-    if (open < CORES) return true
+    if (open < CORES || this.#credit > 0) return true
     this.#pass()
     this.#rewind()
     this.#isPausing = true

@@ -13,6 +13,9 @@ export type GeneratedAnswer = Readable & { readonly holds?: boolean, readonly ow
  */
 export type Generate = (signal: AbortSignal) => Promise<GeneratedAnswer>
 
+/** The end of one that is complete. Made once: an error for each would cost more than the rest of it. */
+const OVER = new Error('nobody waits for it any more')
+
 /** One run of git for all who ask the same meanwhile. */
 export class Generation {
   readonly spool: Spool
@@ -60,8 +63,8 @@ export class Generation {
   }
 
   /** Ends git, and whoever reads. Resolves when the file is gone. */
-  async abandon (reason: unknown = this.#lastWords): Promise<void> {
-    const failed = this.spool.fail(isOurs(reason) ? reason : new GitFailedError())
+  async abandon (reason: unknown = this.completed === null ? this.#lastWords : OVER): Promise<void> {
+    const failed = this.spool.fail(isOurs(reason) ? reason : reason === OVER ? OVER : new GitFailedError())
     this.#abandoned.abort(reason)
     await failed
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, statSync } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { hasEnded, ownerName } from './owner.ts'
@@ -69,6 +69,8 @@ export class PackDirectory {
   async open (name: string): Promise<FileHandle | null> {
     try {
       await this.#check()
+      // Most are not there, and this costs less than an error.
+      if (statSync(join(this.options.path, name), { throwIfNoEntry: false }) === undefined) return null
       // Whatever it is, it must not be another file's name, and must not make us wait.
       return await open(join(this.options.path, name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     } catch (error) {

@@ -6,6 +6,8 @@ import type { TemporaryFile } from './temporary-file.ts'
 
 /** Bytes that are held in memory besides the file: the newest, for those who read them as they come, and those not yet written. */
 const WINDOW = 1024 * 1024
+/** Bytes that are written at once, except for the last: each write costs this process a wake-up besides. */
+const BATCH = WINDOW / 2
 /** Most buffers that are written at once; Linux takes 1,024 (IOV_MAX). */
 const MAX_BUFFERS = 512
 
@@ -104,6 +106,7 @@ export class Spool implements Readings {
     this.#isEnded = true
     this.#changed()
     this.#wakeReaders()
+    if (this.#mode === 'file' && !this.#isWriting) this.#writeFile()
     while (this.#isWriting && this.#over === null) await this.#change()
     return this.isJoinable
   }
@@ -163,15 +166,20 @@ export class Spool implements Readings {
       }
       this.#mode = 'file'
     }
-    if (this.#mode === 'file' && !this.#isWriting) this.#writeFile()
+    if (this.#mode === 'file' && !this.#isWriting && this.#isDue) this.#writeFile()
   }
 
-  /** Writes what is not in the file yet, until there is nothing more; never rejects. */
+  get #isDue (): boolean {
+    const missing = this.size - this.#written
+    return missing >= BATCH || (this.#isEnded && missing > 0)
+  }
+
+  /** Writes what is not in the file yet, as long as it is worth it; never rejects. */
   async #writeFile (): Promise<void> {
     this.#isWriting = true
     try {
       this.#file ??= await this.#options.createFile()
-      while (this.#written < this.size && this.#over === null) {
+      while (this.#isDue && this.#over === null) {
         this.#written += await this.#file.append(this.#window.batch(this.#written, WINDOW, MAX_BUFFERS))
         this.#trim()
         this.#changed()

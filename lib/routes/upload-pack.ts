@@ -7,7 +7,7 @@ import { callWithin, hookFailure, isHeard, tell } from '../hook-runner.ts'
 import { ByteLimit } from '../limits/byte-limit.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { GitOperation } from '../operation.ts'
-import { generatePack, uploadPackArguments } from '../packs/generate.ts'
+import { generatePack, UPLOAD_PACK_ENVIRONMENT, uploadPackArguments } from '../packs/generate.ts'
 import { fetchKey } from '../packs/request-key.ts'
 import { FetchRequestParser } from '../protocol/fetch-request.ts'
 import { couldBeLsRefs, parseLsRefs } from '../protocol/ls-refs.ts'
@@ -59,6 +59,7 @@ export async function uploadPack (context: Context, request: FastifyRequest, rep
     operation,
     admitted,
     args: uploadPackArguments(admitted.repository.directory),
+    env: UPLOAD_PACK_ENVIRONMENT,
     body: bytes === null ? body : asStream(bytes),
     owned: !isStaged,
     limit: post.gzip || bytes !== null ? null : limit,

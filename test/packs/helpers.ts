@@ -105,10 +105,14 @@ export async function openIn (folder: string): Promise<string[]> {
   return (await descriptors()).filter((target) => target.startsWith(`${folder}/`))
 }
 
+/** Milliseconds that are waited for what other events of this process bring about. */
+const PATIENCE = 20_000
+
 /** Resolves when `check` holds, which other events of this process will bring about. */
 export async function until (check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; !await check(); i++) {
-    if (i > 20_000) throw new Error('never came true')
+  const end = performance.now() + PATIENCE
+  while (!await check()) {
+    if (performance.now() > end) throw new Error('never came true')
     await new Promise((resolve) => setImmediate(resolve))
   }
 }

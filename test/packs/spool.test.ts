@@ -41,11 +41,11 @@ test('a reader at the head reads nothing from the file, a late one does', async 
   const head = spool.read()
   const all = random(8 * MB)
   const read = buffer(head)
-  await spool.write(all.subarray(0, 10))
-  await until(() => spool.file?.size === 10)
+  await spool.write(all.subarray(0, MB))
+  await until(() => spool.file?.size === MB)
   const { handle } = spool.file ?? assert.fail()
   const reads = t.mock.method(handle, 'read')
-  for (let at = 10; at < all.length; at += 65_536) {
+  for (let at = MB; at < all.length; at += 65_536) {
     await spool.write(all.subarray(at, at + 65_536))
     await until(() => head.position === spool.size)
   }

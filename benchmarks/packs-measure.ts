@@ -8,8 +8,8 @@ import { cpuMilliseconds } from './peers/cpu.ts'
 import type { Peer } from './peers/peer.ts'
 import { settle } from './peers/processes.ts'
 
-/** Rounds that nobody measures have these numbers. */
-const WARM_UP = 100
+/** Rounds that nobody measures: from this number on, and so many before each that is measured. */
+const [WARM_UP, WARM_UPS] = [100, 4]
 const MEBIBYTE = 2 ** 20
 
 /** One scenario, one contestant, one round. */
@@ -70,7 +70,7 @@ async function measureCrowd (peer: Peer, scenario: CrowdScenario, { packObjects,
 
 async function measureDifferent (peer: Peer, { requests, count, connections }: DifferentScenario, round: number): Promise<Sample> {
   // As above: everybody has answered others before.
-  await read({ port: peer.port, requests: requests(round + WARM_UP), connections, answers: count, check: false })
+  for (let i = 0; i < WARM_UPS; i++) await read({ port: peer.port, requests: requests(WARM_UP + WARM_UPS * round + i), connections, answers: count, check: false })
   await settle(peer)
   const before = await cpuMilliseconds(peer)
   const outcome = await read({ port: peer.port, requests: requests(round), connections, answers: count, check: true })

@@ -6,6 +6,8 @@ import { requestEnvironment } from '../git/environment.ts'
 import type { Operation } from '../limits/operations.ts'
 import type { GitOperation, Service } from '../operation.ts'
 import { cleanProtocol, protocolVersion } from '../protocol/capabilities.ts'
+import { namespacePrefix } from '../protocol/namespace.ts'
+import { isRefName } from '../protocol/push-ref-name.ts'
 import { real, type GitDirectory } from '../repository/git-directory.ts'
 import type { Located } from '../repository/locate.ts'
 import { NO_SETTINGS } from '../repository/settings.ts'
@@ -81,11 +83,13 @@ async function vacancy (context: Context, request: FastifyRequest, operation: Gi
   return repository
 }
 
-/** gitnamespaces(7): a namespace is a ref name prefix; what could leave it is a mistake of the host. */
+/**
+ * gitnamespaces(7): a namespace is a prefix of ref names. git dies of one that gives no ref name, and of a slash at its end, but
+ * passes over other empty parts (environment.c, expand_namespace): such a one is a mistake of the host.
+ */
 function cleanNamespace (namespace: string | undefined): string | undefined {
   if (namespace === undefined || namespace === '') return undefined
-  // eslint-disable-next-line no-control-regex
-  if (!/^[^\s~^:?*[\\\u0000-\u001f\u007f]+$/.test(namespace) || namespace.includes('..')) throw new TypeError('not a namespace')
+  if (namespace.endsWith('/') || !isRefName(namespacePrefix(namespace).slice(0, -1))) throw new TypeError('not a namespace')
   return namespace
 }
 

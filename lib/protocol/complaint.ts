@@ -32,6 +32,12 @@ const COMPLAINTS = new RegExp(`^(?:${[
   'malformed push certificate '
 ].join('|')})`)
 
+/**
+ * What it says of bytes that are no packets, or that end too early, and of an ERR packet (pkt-line.c). A process that it has started to fetch what
+ * it lacks says the same of another server, and git then dies with words of its own: so only where nothing else was fatal.
+ */
+const FRAMING = /^(?:protocol error: bad line length |the remote end hung up unexpectedly$|remote error: )/
+
 /** What is known of a git that has ended. */
 export interface Ended {
   code: number | null
@@ -43,6 +49,7 @@ export interface Ended {
 export function complaintOf ({ code, stderr }: Ended): string | null {
   if (code !== 128) return null
   // The first one: what stands behind a newline may be the client's words.
-  const words = /^fatal: (?:git (?=upload-pack: )|error: )?(.+)$/m.exec(stderr)?.[1]
-  return words !== undefined && COMPLAINTS.test(words) ? words : null
+  const [words, ...others] = Array.from(stderr.matchAll(/^fatal: (?:git (?=upload-pack: )|error: )?(.+)$/gm), ([, text]) => text as string)
+  if (words === undefined) return null
+  return COMPLAINTS.test(words) || (others.length === 0 && FRAMING.test(words)) ? words : null
 }

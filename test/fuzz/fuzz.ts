@@ -37,6 +37,8 @@ process.env['TMPDIR'] = join(folder, 'temporary')
 await mkdir(process.env['TMPDIR'])
 const findings: string[] = []
 const statuses = new Map<string, number>()
+/** Why an answer was 500, and a case of it for `--only`. */
+const reasons = new Map<string, number>()
 
 try {
   const served = await makeRepository(root, 'app.git', { commits: 5 })
@@ -50,12 +52,17 @@ try {
     console.log(`seed ${seed}: ${corpus.length} connections recorded`)
     const send = async (number: number): Promise<void> => {
       const random = new Random(seed + number)
-      const answer = await exchange(server.port, mutate(random.pick(corpus), corpus, random), random.below(8) === 0 ? random.below(200) : PATIENCE)
+      const bytes = mutate(random.pick(corpus), corpus, random)
+      if (values.only !== undefined) console.log(`case ${number}: ${JSON.stringify(bytes.toString('latin1').slice(0, 4_000))}`)
+      const answer = await exchange(server.port, bytes, random.below(8) === 0 ? random.below(200) : PATIENCE)
+      if (values.only !== undefined) console.log(`answer: ${JSON.stringify(answer.slice(0, 4_000))}`)
       for (const [, status, request] of answer.matchAll(/^HTTP\/1\.1 (\d{3})(?:[^]*?\(request ([^)]+)\)\n)?/gm)) {
         statuses.set(status as string, (statuses.get(status as string) ?? 0) + 1)
         if (status !== '500') continue
-        const isLogged = (): boolean => server.log.some(({ reqId }) => reqId === request)
-        await eventually(async () => request !== undefined && isLogged(), 2_000, '').catch(() => finding(`case ${number}: a 500 without a reason in the log`))
+        const lines = (): typeof server.log => server.log.filter(({ reqId }) => reqId === request)
+        await eventually(async () => request !== undefined && lines().length > 0, 2_000, '').catch(() => finding(`case ${number}: a 500 without a reason in the log`))
+        const reason = request === undefined ? '' : lines().map(reasonOf).join(' | ')
+        if (!reasons.has(reason)) reasons.set(reason, number)
       }
     }
     if (values.only !== undefined) await send(Number(values.only))
@@ -92,6 +99,7 @@ try {
     for (const line of server.log.filter(({ level }) => Number(level) >= 60)) finding(`fatal: ${JSON.stringify(line)}`)
     console.log(`${number} cases; memory ${Math.round((half.rss - before.rss) / MIB)} MiB more at half time, ${Math.round((after.rss - before.rss) / MIB)} at the end; answers ${JSON.stringify(Object.fromEntries([...statuses].sort()))}`)
     for (const [text, count] of logged(server.log)) console.log(`  log: ${count} x ${text}`)
+    for (const [reason, number] of reasons) console.log(`  500: case ${number}: ${reason}`)
 
     async function quiet (): Promise<void> {
       await eventually(async () => (await server.look()).active === 0, 20_000, 'operations').catch(async () => finding(`${(await server.look()).active} operations are left`))
@@ -130,6 +138,12 @@ function exchange (port: number, bytes: Buffer, patience: number): Promise<strin
     // The server answers what it has got; who has nothing more to say says so.
     socket.end(bytes)
   })
+}
+
+/** What a line of the log says went wrong, without what differs from case to case. */
+function reasonOf ({ msg, code, service, exitCode, signal, stderr, err }: Record<string, unknown>): string {
+  const words = String(stderr ?? (err as Error | undefined)?.message ?? '').replace(/[0-9a-f]{40,}/g, 'ID').replace(/(character: )[^]*/, '$1...')
+  return [msg, code, service, exitCode, signal, JSON.stringify(words)].filter((part) => part != null).join(' ')
 }
 
 function logged (log: Array<Record<string, unknown>>): Map<string, number> {

@@ -1,11 +1,13 @@
 /** Bodies and framing that no client of git sends. Each row is what stands on the wire and what is answered. */
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { git } from '../fixtures/git.ts'
 import { sendRaw } from '../fixtures/raw.ts'
 import { makeWorkingCopy } from '../fixtures/repository.ts'
+import { gitShim } from '../fixtures/shims.ts'
 import { assertAlive, assertDiscreet, makeStage, packet, post, pushBody, refsOf, send, serve, ZERO } from './helpers.ts'
 
 const FETCH = '/git/app.git/git-upload-pack'
@@ -159,6 +161,53 @@ for (const [what, target, head, headers] of [
     await assertAlive(server)
   })
 }
+
+/** What comes behind a line that only git may understand, so that git is the first to see it, and its words. */
+const BEHIND: Array<{ bytes: string, words: string, why: string }> = [
+  { bytes: 'zzzz', words: 'protocol error: bad line length character: zzzz', why: 'no number' },
+  { bytes: '\xff\x01\xfe\x02', words: 'protocol error: bad line length character: ', why: 'no text' },
+  { bytes: '\nzzz', words: 'protocol error: bad line length character:', why: 'a newline' },
+  { bytes: '0003', words: 'protocol error: bad line length 3', why: 'shorter than its own length' },
+  { bytes: 'ffff', words: 'protocol error: bad line length 65531', why: 'longer than a packet may be' },
+  { bytes: '0020short', words: 'the remote end hung up unexpectedly', why: 'an end within a packet' },
+  { bytes: '00', words: 'the remote end hung up unexpectedly', why: 'an end within a length' },
+  { bytes: '', words: 'the remote end hung up unexpectedly', why: 'an end without a flush' },
+  { bytes: '000eERR hello\n', words: 'remote error: hello', why: 'an error of the client' }
+]
+
+for (const [protocol, head, headers] of [
+  [0, (tip: string) => packet(`want ${tip} side-band-64k \u00e9`), []],
+  [2, (tip: string) => `${packet('command=fetch')}0001${packet(`want ${tip.toUpperCase()}`)}`, ['Git-Protocol: version=2']]
+] as const) {
+  test(`what git finds to be no packet is refused in its words, and is no error of the server: a fetch by v${protocol}`, async (t) => {
+    const stage = await makeStage(t)
+    const outcomes: string[] = []
+    const server = await serve(t, stage, { hooks: { onFinish: ({ outcome }) => { outcomes.push(outcome) } } })
+    const tip = await git(['rev-parse', 'main'], { cwd: join(stage.root, 'app.git') })
+    for (const { bytes, words, why } of BEHIND) {
+      await t.test(`${JSON.stringify(bytes)}: ${why}`, async () => {
+        const response = await post(server.port, FETCH, Buffer.concat([Buffer.from(head(tip)), Buffer.from(bytes, 'latin1')]), [...headers])
+        assert.equal(response.status, 200, response.text)
+        assert.ok(response.text.includes(`ERR ${words}`), response.text)
+        assertDiscreet(stage, response, why)
+      })
+    }
+    await assertAlive(server)
+    await server.app.close()
+    assert.deepEqual(outcomes.slice(0, BEHIND.length), BEHIND.map(() => 'refused'))
+    assert.deepEqual(server.log.filter(({ level }) => Number(level) > 30), [])
+  })
+}
+
+test('what git says of another server, which it has asked for what it lacks, is told to nobody', async (t) => {
+  const stage = await makeStage(t)
+  const said = join(stage.folder, 'said')
+  await writeFile(said, 'fatal: remote error: /srv/private is not exported\nfatal: could not fetch ID from promisor remote\n')
+  const path = await gitShim(stage.folder, 'upload-pack', `cat '${said}' >&2; exit 128`)
+  const server = await serve(t, stage, { git: { path } })
+  const response = await post(server.port, FETCH, Buffer.concat([packet(`want ${ID} \u00e9`), Buffer.from('0000')]))
+  assert.deepEqual([response.status, response.text.includes('private')], [500, false])
+})
 
 /** Commands of a push, one list for each row. */
 const COMMANDS: Array<{ lines: Array<string | Buffer>, why: string }> = [

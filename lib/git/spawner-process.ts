@@ -14,6 +14,7 @@ import { pipeline, type Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { endOrphans } from './end-process.ts'
 import { exitOf, lowerPriority } from './exit.ts'
+import { removeLeftFolders, SPAWNER_FOLDER } from './left-folders.ts'
 import { Outlet } from './outlet.ts'
 import type { HelperMessage, PartRequest, StartRequest } from './spawner-messages.ts'
 
@@ -58,7 +59,10 @@ const server = createServer(readRequest)
 server.on('error', (error) => { if (!server.listening) giveUp(error) })
 const folder = makeFolder()
 const path = join(folder, 'socket')
-server.listen({ path, backlog: BACKLOG }, () => tell({ type: 'ready', socket: path }))
+server.listen({ path, backlog: BACKLOG }, () => {
+  tell({ type: 'ready', socket: path })
+  removeLeftFolders(folder)
+})
 
 // The server may have been gone before this process could know.
 if (process.connected) process.once('disconnect', endAll)
@@ -83,7 +87,7 @@ async function removeHooks (folders: string[]): Promise<void> {
 
 /** Only this user may enter it, and so connect. Made here, because whoever removes it must know of it. */
 function makeFolder (): string {
-  const wish = join(tmpdir(), 'fastify-git-http-spawner-')
+  const wish = join(tmpdir(), SPAWNER_FOLDER)
   try {
     return mkdtempSync(Buffer.byteLength(join(wish, 'socket')) + RANDOM_SUFFIX > MAX_SOCKET_PATH ? join('/tmp', basename(wish)) : wish)
   } catch (error) {

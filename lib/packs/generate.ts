@@ -6,6 +6,7 @@ import { endGit } from '../git/end-process.ts'
 import type { GitProcess } from '../git/git-process.ts'
 import { ServiceAnswer } from '../git/service-answer.ts'
 import { IdleTimer } from '../limits/idle.ts'
+import { complaintOf } from '../protocol/complaint.ts'
 import { fetchError } from '../protocol/report-status.ts'
 import type { GeneratedAnswer } from './generation.ts'
 
@@ -27,13 +28,18 @@ export const UPLOAD_PACK_ENVIRONMENT: Readonly<Record<string, string>> = {
 /** An answer that knows at its end whether it is the answer to the question for those as well who ask it later. */
 class PackAnswer extends ServiceAnswer implements GeneratedAnswer {
   holds: boolean = true
+  refused: boolean = false
   readonly owned: boolean = true
   readonly #check: () => Promise<boolean>
 
   constructor (git: GitProcess, onProgress: () => void, isCurrent: () => Promise<boolean>) {
     super(git, { prefix: null, emptyExit: 0, onProgress, explain: fetchError })
     // An error that git told its client may be mended at any time.
-    this.#check = async () => (await git.exited).code === 0 && await isCurrent()
+    this.#check = async () => {
+      const exit = await git.exited
+      this.refused = complaintOf(exit) !== null
+      return exit.code === 0 && await isCurrent()
+    }
   }
 
   override _flush (callback: TransformCallback): void {

@@ -4,8 +4,8 @@ import { GitFailedError, isOurs } from '../errors.ts'
 import { Spool, type SpoolOptions } from './spool.ts'
 import type { SpoolReader } from './spool-reader.ts'
 
-/** git's answer. `holds` is false, after its end, when it is good for those who wait and no longer: an error that git tells its client. `owned`: nobody else has its chunks. */
-export type GeneratedAnswer = Readable & { readonly holds?: boolean, readonly owned?: boolean }
+/** git's answer. `holds` is false, after its end, when it is good for those who wait and no longer: an error that git tells its client, who is `refused` then. `owned`: nobody else has its chunks. */
+export type GeneratedAnswer = Readable & { readonly holds?: boolean, readonly refused?: boolean, readonly owned?: boolean }
 
 /**
  * Starts git and resolves with its answer, a stream that ends only if git answered well. `signal` says that nobody waits for
@@ -23,6 +23,8 @@ export class Generation {
   times: number
   /** When all of it was stored, in milliseconds of `performance.now()`. */
   completed: number | null = null
+  /** It says why git refuses what was asked for; known when its readers come to its end. */
+  isRefused: boolean = false
   /** It is in a store, or on the way into one. */
   isClaimed: boolean = false
   /** git still writes, or a store still reads. */
@@ -53,6 +55,7 @@ export class Generation {
         highWaterMark: 1,
         write: (chunk: Buffer, _encoding, callback) => { this.spool.write(chunk, answer.owned).then(() => callback(), callback) }
       }), { signal })
+      this.isRefused = answer.refused === true
       if (await this.spool.end() && answer.holds !== false) this.completed = performance.now()
     } catch (error) {
       await this.spool.fail(error instanceof Error ? error : new GitFailedError())

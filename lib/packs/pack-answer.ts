@@ -42,6 +42,8 @@ export interface PackAnswer {
   size: number | null
   bytes: Buffer | null
   stream: Readable | null
+  /** Tells at the end of `stream` whether git refused, in its own words, what was asked for. */
+  isRefused?: () => boolean
 }
 
 export interface PackCounters {

@@ -215,7 +215,7 @@ export class PackCache {
   async #follow (generation: Generation, left: AbortSignal, cache: 'shared' | 'miss'): Promise<PackAnswer> {
     const stream = await generation.follow(left)
     const { isEnded, size } = generation.spool
-    return { cache: cache === 'miss' ? generation.source ?? 'miss' : cache, size: isEnded ? size : null, bytes: null, stream }
+    return { cache: cache === 'miss' ? generation.source ?? 'miss' : cache, size: isEnded ? size : null, bytes: null, stream, isRefused: () => generation.isRefused }
   }
 }
 

@@ -15,7 +15,7 @@ export function noteCache ({ options }: Context, { record }: Operation, reply: F
 }
 
 /** Sends an answer that may have been made for somebody else. */
-export function sendPack (context: Context, operation: Operation, reply: FastifyReply, { cache, size, bytes, stream }: PackAnswer): FastifyReply {
+export function sendPack (context: Context, operation: Operation, reply: FastifyReply, { cache, size, bytes, stream, isRefused }: PackAnswer): FastifyReply {
   noteCache(context, operation, reply, cache)
   operation.record.answer()
   // Node counts a part of a chunk that went out as progress.
@@ -24,6 +24,7 @@ export function sendPack (context: Context, operation: Operation, reply: Fastify
     reply.raw.destroy()
   })
   if (stream !== null) operation.record.countOut(operation.keep(stream))
+  stream?.once('end', () => { if (isRefused?.() === true) operation.record.refuse() })
   if (size !== null) reply.header('content-length', size)
   return reply.send(bytes ?? stream)
 }

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fetchV2 } from '../fixtures/fetch-request.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
@@ -6,6 +9,7 @@ import { gatedGit } from '../fixtures/gated-git.ts'
 import { git } from '../fixtures/git.ts'
 import { loggedUses, servePacks, smallRepository, tipOf } from '../fixtures/pack-scene.ts'
 import { endOf, openFetch, postFetch } from '../fixtures/post-fetch.ts'
+import { gitShim } from '../fixtures/shims.ts'
 
 test('how the cache was used stands in the log line at the end of the request, and not in the answer by default', async (t) => {
   const scene = await servePacks(t, smallRepository, { packs: { header: undefined } })
@@ -63,4 +67,27 @@ test('an answer that is always kept is a hit the second time', async (t) => {
   const { served, appUrl } = await servePacks(t, smallRepository, { packs: { minOccurrences: 0 } })
   const body = fetchV2({ wants: [await tipOf(served)] })
   assert.deepEqual([(await postFetch(appUrl, body)).cache, (await postFetch(appUrl, body)).cache], ['miss', 'hit'])
+})
+
+test('a fetch that git refuses in words is refused in the log and for onFinish, for all who share it, and without the cache as well', async (t) => {
+  for (const packs of [undefined, false] as const) {
+    const folder = await temporaryFolder(t)
+    // Says something first, so that the test knows who waits for it.
+    const path = await gitShim(folder, 'upload-pack', `case "$*" in *-refs*) ;; *) printf 0008wait; while [ ! -e ${folder}/open ]; do sleep 0.02; done;; esac`)
+    const ends: unknown[] = []
+    const { app, appUrl, served, log } = await servePacks(t, smallRepository, { packs, git: { path }, limits: { maxConcurrent: 16 }, hooks: { onFinish: ({ outcome, cache }) => { ends.push([outcome, cache]) } } })
+    const wants = [await tipOf(served)]
+    const bodies = [fetchV2({ wants: ['ab'.repeat(20)] }), fetchV2({ wants, lines: ['deepen-since 4000000000'] })]
+    const open = []
+    for (const body of bodies) for (let i = 0; i < 2; i++) open.push(await openFetch(appUrl, body))
+    await writeFile(join(folder, 'open'), '')
+    for (const answer of open) assert.match((await buffer(answer)).toString(), /^0008wait(?:0011shallow-info\n)?....ERR /)
+    await postFetch(appUrl, fetchV2({ wants }))
+    await app.close()
+    const uses = packs === false ? [null, null, null, null] : ['miss', 'shared', 'miss', 'shared']
+    assert.deepEqual(ends.slice(0, 4).sort(), uses.map((use) => ['refused', use]).sort())
+    assert.deepEqual(ends.slice(4), [['completed', packs === false ? null : 'miss']])
+    assert.deepEqual(log.filter(({ msg }) => msg === 'git operation').map(({ outcome }) => outcome), ['refused', 'refused', 'refused', 'refused', 'completed'])
+    assert.deepEqual(log.filter(({ level }) => Number(level) > 30), [])
+  }
 })

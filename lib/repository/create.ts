@@ -1,11 +1,11 @@
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
 import { gitOptions } from '../git/environment.ts'
 import type { Starter } from '../git/starter.ts'
 import { createDraftSweep, draftIn } from './drafts.ts'
 import { isGitDirectory, isInside, openGitDirectory, real, type GitDirectory } from './git-directory.ts'
+import { createTemplate } from './template.ts'
 
 /** `git init` says little. */
 const OUTPUT_LIMIT = 65_536
@@ -27,10 +27,10 @@ export interface Creator {
 
 /** `config` is that of every git of a registration. */
 export function createCreator (starter: Starter, config: Record<string, string>, env: Record<string, string>): Creator {
-  let template: Promise<GitDirectory> | undefined
+  const template = createTemplate(init)
   const sweepDrafts = createDraftSweep()
 
-  return { create, template: makeTemplateOnce, close }
+  return { create, template: getTemplate, close: template.close }
 
   async function create (path: string, root: string | null): Promise<GitDirectory | null> {
     try {
@@ -63,24 +63,13 @@ export function createCreator (starter: Starter, config: Record<string, string>,
     return await openGitDirectory(path, root)
   }
 
-  async function makeTemplateOnce (path: string, root: string | null): Promise<GitDirectory | null> {
-    return await isVacant(path, root) ? await (template ??= makeTemplate()) : null
-  }
-
-  async function makeTemplate (): Promise<GitDirectory> {
-    const directory = await mkdtemp(join(tmpdir(), 'fastify-git-http-template-'))
-    await init(directory)
-    return { directory, common: directory }
+  async function getTemplate (path: string, root: string | null): Promise<GitDirectory | null> {
+    return await isVacant(path, root) ? await template.get() : null
   }
 
   async function init (directory: string): Promise<void> {
     const { code } = await starter.capture([...gitOptions(directory, config), 'init', '--quiet', '--bare', directory], env, OUTPUT_LIMIT)
     if (code !== 0) throw new GitFailedError()
-  }
-
-  async function close (): Promise<void> {
-    const made = await template?.catch(() => undefined)
-    if (made !== undefined) await rm(made.directory, { recursive: true, force: true })
   }
 }
 

@@ -12,7 +12,7 @@ const users = (lines: Record<string, string>): Map<string, PasswordHash> =>
   new Map(Object.entries(lines).map(([user, line]) => [user, parsePasswordHash(line)]))
 
 /** Watches a function of node:crypto, which imports by name see as well. */
-function watch (t: TestContext, name: 'scrypt' | 'createHash'): { calls: ReadonlyArray<{ arguments: unknown[] }>, reset: () => void } {
+function watch (t: TestContext, name: 'scrypt' | 'createHash' | 'timingSafeEqual'): { calls: ReadonlyArray<{ arguments: unknown[] }>, reset: () => void } {
   const { mock } = t.mock.method(crypto, name)
   syncBuiltinESMExports()
   t.after(() => {
@@ -64,6 +64,21 @@ test('an unknown user is verified with the same effort as a known one', async (t
     assert.deepEqual(scrypt.calls.map(call => [call.arguments[0], (call.arguments[3] as { N: number }).N]), [['wrong', 2048]], user)
   }
   assert.equal(await checker.check(new Map(), undefined, 'alice', 'right'), false)
+})
+
+test('digests are compared in constant time, once for each that is computed, for every kind of hash and for unknown users', async (t) => {
+  const compared = watch(t, 'timingSafeEqual')
+  for (const line of [sha1('right'), `{SHA}${Buffer.from(sha1('right'), 'hex').toString('base64')}`, scryptLine('right', 1024), await bcrypt.hash('right', 4)]) {
+    const known = users({ alice: line })
+    const checker = new PasswordChecker()
+    for (const [user, password, isRight] of [['alice', 'wrong', false], ['alice', '', false], ['nobody', 'wrong', false], ['nobody', 'right', false], ['alice', 'right', true]] as const) {
+      compared.reset()
+      assert.equal(await checker.check(known, dummyHash(known.values()), user, password), isRight)
+      const lengths = compared.calls.map(({ arguments: digests }) => (digests as Buffer[]).map(({ length }) => length))
+      const { length } = known.get('alice')!.digest
+      assert.deepEqual(lengths, [[length, length]], `${user} ${line}`)
+    }
+  }
 })
 
 test('a success is remembered until the hash changes, a failure never', async (t) => {

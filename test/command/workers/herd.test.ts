@@ -46,7 +46,7 @@ test('the worker that makes a pack is killed: its clients and those who read fro
 })
 
 test('the worker that makes a pack is killed before the first byte: another one makes it for the clients of the others', async (t) => {
-  const scene = await startWorkers(t, { workers: '2', stopAfter: 0 })
+  const scene = await startWorkers(t, { workers: '4', stopAfter: 0 })
   const asked = Array.from({ length: 16 }, async () => await openFetch(scene.appUrl, scene.body).then(endOf, () => 'refused'))
   await eventually(async () => await scene.stopped() === 1, 10_000, 'one git has said nothing')
   process.kill(await makerOf(scene.served, scene.workers()), 'SIGKILL')
@@ -55,6 +55,8 @@ test('the worker that makes a pack is killed before the first byte: another one 
   const ends = await Promise.all(asked)
   assert.ok(ends.filter((end) => end === 'whole').length > 0, ends.join())
   assert.ok(ends.every((end) => end === 'whole' || end === 'refused'), ends.join())
+  // The others follow the one that took its place.
+  assert.equal(await scene.started('pack-objects'), 2)
 })
 
 /** Whose helper's descendants are about this repository. */

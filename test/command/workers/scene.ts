@@ -36,10 +36,12 @@ export interface WorkersOptions {
   size?: number
   /** Bytes after which upload-packs that answer a fetch wait for `open`. */
   stopAfter?: number
+  /** JavaScript that every process of the command runs first. */
+  preload?: string
 }
 
 /** The command with workers, a pack folder of its own, and gits that write down that they were started. */
-export async function startWorkers (t: TestContext, { workers, args = [], size = 6 * MB, stopAfter }: WorkersOptions): Promise<WorkersScene> {
+export async function startWorkers (t: TestContext, { workers, args = [], size = 6 * MB, stopAfter, preload }: WorkersOptions): Promise<WorkersScene> {
   const folder = await temporaryFolder(t)
   const [root, temporary, home, bin] = ['root', 'tmp', 'home', 'bin'].map((name) => join(folder, name)) as [string, string, string, string]
   const events = join(home, 'events')
@@ -47,6 +49,7 @@ export async function startWorkers (t: TestContext, { workers, args = [], size =
   await writeFile(join(home, '.gitconfig'), `[trace2]\n\teventTarget = ${events}\n`)
   const served = await largeRepository(size)(root)
   const env: Record<string, string> = { TMPDIR: temporary, HOME: home }
+  if (preload !== undefined) env['NODE_OPTIONS'] = `--import=data:text/javascript,${encodeURIComponent(preload)}`
   if (stopAfter !== undefined) {
     const real = process.env['PATH'] ?? ''
     await writeScript(bin, 'git', `PATH=${real}; case " $* " in *" --advertise-refs "*|*" --http-backend-info-refs "*) exec git "$@";; *" upload-pack "*) cat > ${folder}/asked.$$; git "$@" < ${folder}/asked.$$ > ${folder}/answer.$$; head -c ${stopAfter} ${folder}/answer.$$; if [ $(stat -c %s ${folder}/answer.$$) -gt ${stopAfter} ]; then touch ${folder}/waits.$$; while [ ! -e ${folder}/open ]; do sleep 0.02; done; tail -c +${stopAfter + 1} ${folder}/answer.$$; fi; exit 0;; esac; exec git "$@"`)

@@ -25,7 +25,7 @@ export interface Run {
   admitted: Admitted
   /** git's subcommand and its arguments. */
   args: string[]
-  /** What its environment has besides the request's. */
+  /** What its environment has where the request's says nothing. */
   env?: Readonly<Record<string, string>>
   /** What git reads, or null when there is nothing. */
   body: Readable | null
@@ -61,7 +61,7 @@ export interface Run {
 export async function runService (context: Context, request: FastifyRequest, run: Run): Promise<Readable> {
   const { admitted: { environment, operation: { access } }, operation, point = null } = run
   const write = access === 'write'
-  const git = await startGit(context, request, run, { ...environment, ...run.env, ...point?.env }, write)
+  const git = await startGit(context, request, run, { ...run.env, ...environment, ...point?.env }, write)
   point?.attach(git)
   const idle = new IdleTimer(context.options.limits.idleTimeout, () => answer.destroy(new IdleTimeoutError()))
   const answer = new ServiceAnswer(git, { prefix: run.prefix, emptyExit: run.emptyExit ?? 0, onProgress: idle.touch, explain: run.explain })

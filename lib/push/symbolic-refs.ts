@@ -25,7 +25,8 @@ export async function touchedRefs ({ common }: GitDirectory, namespace: string |
   return touched
 }
 
-async function symbolicTarget (file: string): Promise<string | null> {
+/** The ref that a ref's file names; null for one that is not symbolic, or not there. */
+export async function symbolicTarget (file: string): Promise<string | null> {
   // refs/files-backend.c still reads what core.preferSymlinkRefs wrote.
   const link = await readlink(file).catch(() => '')
   if (link.startsWith('refs/')) return link

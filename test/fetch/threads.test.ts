@@ -16,14 +16,14 @@ const CORES = availableParallelism()
 
 interface Started { threads: string[], memory: string }
 
-interface Settings { packs?: boolean, config?: Record<string, string>, repository?: Record<string, string> }
+interface Settings { packs?: boolean, environment?: Record<string, string>, config?: Record<string, string>, repository?: Record<string, string> }
 
 /** How each git of `count` fetches is started, while those before it still run: nobody reads their answers. */
-async function startAtOnce (t: TestContext, count: number, { packs = false, config = {}, repository = {} }: Settings): Promise<Started[]> {
+async function startAtOnce (t: TestContext, count: number, { packs = false, environment = {}, config = {}, repository = {} }: Settings): Promise<Started[]> {
   const folder = await temporaryFolder(t)
   const log = join(folder, 'log')
   const path = await gitShim(folder, 'upload-pack', `printf '%s|%s\\n' "$MALLOC_TOP_PAD_" "$*" >>'${log}'`)
-  const scene = await servePacks(t, largeRepository(16 * MB), { packs: packs && {}, git: { path, config }, limits: { maxConcurrent: count, maxPerRepository: count, maxPerUser: count } })
+  const scene = await servePacks(t, largeRepository(16 * MB), { packs: packs && {}, git: { path, config }, environment: () => environment, limits: { maxConcurrent: count, maxPerRepository: count, maxPerUser: count } })
   for (const [key, value] of Object.entries(repository)) await git(['config', key, value], { cwd: scene.served })
   const tip = await tipOf(scene.served)
   const responses: IncomingMessage[] = []
@@ -61,3 +61,7 @@ for (const packs of [false, true]) {
     assert.match((await startAtOnce(t, 1, { packs })).at(-1)?.memory ?? '', /^\d{6,}$/)
   })
 }
+
+test('what the host puts into git\'s environment is stronger', async (t) => {
+  assert.equal((await startAtOnce(t, 1, { environment: { MALLOC_TOP_PAD_: '77' } })).at(-1)?.memory, '77')
+})

@@ -1,9 +1,10 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GitFailedError } from '../errors.ts'
 import { gitOptions } from '../git/environment.ts'
 import type { Starter } from '../git/starter.ts'
-import type { GitDirectory } from './git-directory.ts'
+import type { GitDirectory } from '../repository/git-directory.ts'
+import { symbolicTarget } from './symbolic-refs.ts'
 
 const BRANCHES = 'refs/heads/'
 /** Where a push has several, one of these is meant. */
@@ -21,9 +22,9 @@ const OUTPUT_LIMIT = 65_536
 export async function followFirstBranch (starter: Starter, { directory, common }: GitDirectory, env: Record<string, string>, created: string[]): Promise<void> {
   const branch = [...USUAL, ...created].find((ref) => created.includes(ref) && ref.startsWith(BRANCHES))
   if (branch === undefined || directory !== common || !await isWithoutBranches(directory)) return
-  const target = /^ref: *(.*)/.exec(await readFile(join(directory, 'HEAD'), 'utf8'))?.[1]
+  const target = await symbolicTarget(join(directory, 'HEAD'))
   // A HEAD without a target is somebody's decision.
-  if (target === undefined || created.includes(target)) return
+  if (target === null || created.includes(target)) return
   const { code } = await starter.capture([...gitOptions(directory, {}), `--git-dir=${directory}`, 'symbolic-ref', 'HEAD', branch], env, OUTPUT_LIMIT)
   if (code !== 0) throw new GitFailedError()
 }

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import { Transform, type TransformCallback } from 'node:stream'
 
-/** Every chunk follows its length (32 bits, big endian). A length of 0 and one byte, 1 if the answer may be kept, are the end of a whole answer. */
+/** Every chunk follows its length (32 bits, big endian). A length of 0 and one byte, the index of its ending, are the end of a whole answer. */
 const HEADER = 4
+/** Good for those who wait and no longer; may be kept; says why git refuses what was asked for, and is not kept either. */
+const ENDINGS = ['passing', 'lasting', 'refused'] as const
 
-/** Wraps an answer for another process, which must not take a death for the end. `finished`: whether it may be kept. */
-export function frames (finished: Promise<boolean>): Transform {
+export type Ending = typeof ENDINGS[number]
+
+/** Wraps an answer for another process, which must not take a death for the end. */
+export function frames (ending: Promise<Ending>): Transform {
   return new Transform({
     transform (chunk: Buffer, _encoding, callback) {
       const header = Buffer.allocUnsafe(HEADER)
@@ -14,7 +18,7 @@ export function frames (finished: Promise<boolean>): Transform {
       callback(null, chunk)
     },
     flush (callback) {
-      finished.then((holds) => callback(null, Buffer.from([0, 0, 0, 0, holds ? 1 : 0])), callback)
+      ending.then((name) => callback(null, Buffer.from([0, 0, 0, 0, ENDINGS.indexOf(name)])), callback)
     }
   })
 }
@@ -23,6 +27,8 @@ export function frames (finished: Promise<boolean>): Transform {
 export class RemoteAnswer extends Transform {
   /** False, after the end, when it is good for those who wait and no longer. */
   holds: boolean = true
+  /** True, after the end, when it says why git refuses what was asked for. */
+  refused: boolean = false
   #header: Buffer = Buffer.alloc(0)
   /** Bytes of the chunk that have not come yet. */
   #missing = 0
@@ -72,7 +78,9 @@ export class RemoteAnswer extends Transform {
       this.#missing = this.#header.readUInt32BE()
       if (this.#missing > 0) this.#header = Buffer.alloc(0)
     } else if (this.#header.length > HEADER) {
-      this.holds = this.#header[HEADER] === 1
+      const ending = ENDINGS[this.#header[HEADER]!]
+      this.holds = ending === 'lasting'
+      this.refused = ending === 'refused'
       this.#isWhole = true
       this.#begin()
     }

@@ -1,6 +1,7 @@
 import { Writable, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { GitFailedError, isOurs } from '../errors.ts'
+import type { Ending } from './frames.ts'
 import { Spool, type SpoolOptions } from './spool.ts'
 import type { SpoolReader } from './spool-reader.ts'
 
@@ -29,18 +30,18 @@ export class Generation {
   isClaimed: boolean = false
   /** git still writes, or a store still reads. */
   isBusy: boolean = true
-  /** Resolves at the end: whether all of it was stored. */
-  readonly finished: Promise<boolean>
+  /** Resolves at the end. */
+  readonly ending: Promise<Ending>
   /** Where the answer comes from, when it is not from a git of this process. */
   source: 'hit' | 'shared' | null = null
-  #onFinished!: (isComplete: boolean) => void
+  #onEnding!: (ending: Ending) => void
   readonly #abandoned = new AbortController()
   /** What the last one who left was told. */
   #lastWords: unknown
 
   constructor (times: number, options: SpoolOptions) {
     this.times = times
-    this.finished = new Promise((resolve) => { this.#onFinished = resolve })
+    this.ending = new Promise((resolve) => { this.#onEnding = resolve })
     this.spool = new Spool(options)
   }
 
@@ -61,7 +62,7 @@ export class Generation {
       await this.spool.fail(error instanceof Error ? error : new GitFailedError())
     } finally {
       this.isBusy = false
-      this.#onFinished(this.completed !== null)
+      this.#onEnding(this.isRefused ? 'refused' : this.completed !== null ? 'lasting' : 'passing')
     }
   }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pipeline, type Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { frames, RemoteAnswer } from './frames.ts'
+import { frames, RemoteAnswer, type Ending } from './frames.ts'
 import type { Trouble } from './trouble.ts'
 
 /** sockaddr_un holds 104 bytes on macOS, the final NUL included; this much of a key is unique enough, and fits. */
@@ -26,8 +26,8 @@ const ABANDONED = 86_400_000
 export interface Made {
   /** From the start; null when that cannot be read any more. */
   read (): Readable | null
-  /** Resolves at the end: whether the answer may be kept. */
-  finished: Promise<boolean>
+  /** Resolves at the end. */
+  ending: Promise<Ending>
 }
 
 /** The right to make an answer, which others follow meanwhile. */
@@ -125,7 +125,7 @@ export class LivePacks {
     }
   }
 
-  #serve (socket: Socket, { read, finished }: Made): void {
+  #serve (socket: Socket, { read, ending }: Made): void {
     const reader = read()
     socket.on('error', () => {})
     if (reader === null) {
@@ -139,7 +139,7 @@ export class LivePacks {
     })
     // It says nothing, but its end is noticed.
     socket.resume()
-    pipeline(reader, frames(finished), socket, () => {})
+    pipeline(reader, frames(ending), socket, () => {})
   }
 
   /** `nobody`: nobody listens; `nothing`: who did gave up before the first byte. */

@@ -157,8 +157,8 @@ export class PackCache {
 
   /** What another process makes; git's own answer if this one is to make it. */
   async #together (key: string, generation: Generation, generate: Generate, signal: AbortSignal, onLead: (lead: Lead) => void): Promise<GeneratedAnswer> {
-    const { spool, finished } = generation
-    const begun = await (this.#live as LivePacks).begin(key, { read: () => spool.isJoinable ? spool.read() : null, finished }, signal)
+    const { spool, ending } = generation
+    const begun = await (this.#live as LivePacks).begin(key, { read: () => spool.isJoinable ? spool.read() : null, ending }, signal)
     if (begun instanceof RemoteAnswer) {
       this.#count.shared++
       generation.source = 'shared'

@@ -12,7 +12,7 @@ import { LivePacks } from '../../lib/packs/live.ts'
 import { Trouble } from '../../lib/packs/trouble.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { eventually } from '../fixtures/processes.ts'
-import { keyOf, makeLog, makeScene, MB, type Scene } from './helpers.ts'
+import { keyOf, makeLog, makeScene, MB, type FakeGit, type Scene } from './helpers.ts'
 
 const KEY = keyOf('one')
 
@@ -53,6 +53,22 @@ test('who comes when it is complete finds it, in any cache, the first time', asy
   const again = await two.ask(KEY)
   assert.equal(again.cache, 'hit')
   assert.ok((await all(again)).equals(answer))
+})
+
+test('an error that git tells its client is one for those of other processes as well, and is not kept', async (t) => {
+  const [one, two] = await sharing(t, 2) as [Scene, Scene]
+  const asked = [one.ask(KEY)]
+  await eventually(async () => one.started.length > 0, 5_000, 'one starts')
+  asked.push(two.ask(KEY))
+  one.started[0]?.stdout.write(randomBytes(500))
+  const answers = await Promise.all(asked)
+  const [git] = one.started as [FakeGit]
+  Object.assign(git.stdout, { holds: false, refused: true }).end()
+  for (const answer of answers) {
+    await all(answer)
+    assert.equal(answer.isRefused?.(), true)
+  }
+  assert.equal((await two.fetch(KEY, randomBytes(300))).cache, 'miss')
 })
 
 test('an answer that breaks off is broken for all, and made anew for the next', async (t) => {

@@ -4,10 +4,7 @@ import cluster from 'node:cluster'
 import { readArguments, usage, type ServeSettings } from './lib/command/arguments.ts'
 import { toFailure } from './lib/command/failure.ts'
 import { passwordLine } from './lib/command/passwd.ts'
-import { serveAlone } from './lib/command/serve.ts'
 import { packageVersion, requireGit } from './lib/command/version.ts'
-import { serveWithWorkers } from './lib/command/workers/index.ts'
-import { serveAsWorker } from './lib/command/workers/worker.ts'
 
 // Whoever reads the announcement may leave after it (`| head -1`).
 process.stdout.on('error', () => {})
@@ -24,10 +21,19 @@ try {
   process.exit(exitCode)
 }
 
+/** What serves is loaded when it is needed: with Fastify, it takes a fifth of a second. */
 async function serve (settings: ServeSettings): Promise<void> {
   const { workers } = settings
-  if (workers !== undefined && cluster.isWorker) return await serveAsWorker(settings, workers)
+  if (workers !== undefined && cluster.isWorker) {
+    const { serveAsWorker } = await import('./lib/command/workers/worker.ts')
+    return await serveAsWorker(settings, workers)
+  }
   await requireGit()
-  if (workers === undefined) await serveAlone(settings)
-  else await serveWithWorkers(settings, workers)
+  if (workers === undefined) {
+    const { serveAlone } = await import('./lib/command/serve.ts')
+    await serveAlone(settings)
+  } else {
+    const { serveWithWorkers } = await import('./lib/command/workers/index.ts')
+    await serveWithWorkers(settings, workers)
+  }
 }

@@ -1,6 +1,12 @@
+import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
-import type { Found } from '../repository/find.ts'
+import type { FastifyBaseLogger } from 'fastify'
+import { findRepositories, type Found } from '../repository/find.ts'
 import { cloneLine, quote } from '../web/clone-line.ts'
+import type { ServeSettings } from './arguments.ts'
+
+/** Milliseconds that the search for repositories may delay the announcement. */
+const SEARCH = 3_000
 
 /** Where the server listens. */
 export interface Place {
@@ -10,6 +16,16 @@ export interface Place {
   host: string | undefined
   port: number
   prefix: string
+}
+
+/** Tells on stdout that the server is ready. */
+export async function announce (settings: ServeSettings, port: number, log: FastifyBaseLogger): Promise<void> {
+  if (settings.allowPush && !isLoopback(settings.host)) {
+    log.warn(`--allow-push: whoever reaches port ${port} of this machine can change every repository, without a password`)
+  }
+  const root = await realpath(settings.root)
+  const found = await findRepositories(root, { signal: AbortSignal.timeout(SEARCH) })
+  process.stdout.write(announcement({ ...settings, root, port, tls: settings.tls !== undefined }, found))
 }
 
 /** What the command prints when it is ready: where, how many repositories, and a line to paste. */

@@ -1,10 +1,10 @@
 import cluster from 'node:cluster'
 import { createServer } from 'node:net'
+import { announce } from '../announce.ts'
 import type { ServeSettings } from '../arguments.ts'
 import { listen } from '../listen.ts'
 import { createLog } from '../log.ts'
 import { joinMetrics, loadPromClient, metricsUrl, serveMetrics } from '../metrics.ts'
-import { announce } from '../serve.ts'
 import { onStopSignals } from '../shutdown.ts'
 import { Supervisor } from './supervisor.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { buffer } from 'node:stream/consumers'
@@ -8,8 +8,11 @@ import { askHttpBackend, type Answer, type Exchange } from '../fixtures/http-bac
 /** What belongs to the connection, not to the answer, or differs because we stream and offer ranges. */
 const OF_THE_CONNECTION = ['date', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'accept-ranges', 'expires']
 
+/** Connections are used again: thousands of questions are asked. */
+const agent = new Agent({ keepAlive: true })
+
 export async function askOurs (port: number, { method = 'GET', target, headers, body }: Exchange): Promise<Answer> {
-  const outgoing = request({ port, host: '127.0.0.1', method, path: target, headers: { ...headers, connection: 'close' } })
+  const outgoing = request({ port, host: '127.0.0.1', method, path: target, headers: headers ?? {}, agent })
   outgoing.end(body)
   const [response] = await once(outgoing, 'response') as [IncomingMessage]
   return { status: response.statusCode ?? 0, headers: response.headers as Record<string, string>, body: await buffer(response) }

@@ -5,9 +5,9 @@
 # gives one to a new file, which takes a sixth of all the time. So they work in memory, where there is plenty of it.
 set -eu
 
-# Room for what the largest tests hold at once, and the right to run the hooks that tests write.
+# A short name: those of sockets have a bound. Room for what the largest tests hold at once, and the right to run the hooks that tests write.
 room=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
-if [ -z "${TMPDIR:-}" ] && [ "${room:-0}" -ge 4000000 ] && TMPDIR=$(mktemp -d /dev/shm/fastify-git-http-XXXXXX); then
+if [ -z "${TMPDIR:-}" ] && [ "${room:-0}" -ge 4000000 ] && TMPDIR=$(mktemp -d /dev/shm/XXXXXX); then
   trap 'rm -rf "$TMPDIR"' EXIT
   printf '#!/bin/sh\n' > "$TMPDIR/hook"
   chmod +x "$TMPDIR/hook"

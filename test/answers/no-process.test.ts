@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { symlink, writeFile } from 'node:fs/promises'
+import { stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -7,11 +7,14 @@ import type { GitHttpOptions } from '../../lib/index.ts'
 import { askOurs, assertSame } from '../differential/helpers.ts'
 import type { Exchange } from '../fixtures/http-backend.ts'
 import { git } from '../fixtures/git.ts'
+import { eventually } from '../fixtures/processes.ts'
 import { makeRepository } from '../fixtures/repository.ts'
 import { startServer } from '../fixtures/server.ts'
 import { countedGit, discovery, lsRefs, probe, warmExchanges } from './helpers.ts'
 
 const PUSHABLE = { publicWrite: true }
+/** Milliseconds within which the clock of a file system goes on. */
+const CLOCK_STEP = 50
 
 test('what is known is answered without a process, whoever asks how often', async (t) => {
   const { folder, git, started } = await countedGit(t)
@@ -130,6 +133,9 @@ test('a change costs one process, and none for what it does not touch', async (t
   for (const name of ['app.git', 'other.git']) for (const exchange of warmExchanges(name)) await askOurs(port, exchange)
   await started()
   await git(['update-ref', 'refs/heads/main', 'main~1'], { cwd: path })
+  // While the file system's clock may still show the time of the change, every answer is a new one.
+  const { ctimeMs } = await stat(join(path, 'refs/heads'))
+  await eventually(async () => Date.now() - ctimeMs > CLOCK_STEP, 5_000, 'the clock goes on')
   await assertSame(port, folder, discovery('app.git', 'upload-pack'))
   await assertSame(port, folder, lsRefs('app.git', ['peel']))
   await assertSame(port, folder, lsRefs('app.git', ['symrefs']))

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { connect, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { release } from '../limits/release.ts'
+import { ShortPause } from './short-pause.ts'
 
 /** A short answer, and the beginning of a long one, goes on as it comes: so many bytes. */
 const PROMPT = 65_536
@@ -9,20 +10,21 @@ const PROMPT = 65_536
 const PIECE = 262_144
 /** Longest time that a piece is gathered for, in milliseconds. */
 const PATIENCE = 1
-/** So much at once shows that git waited for us: then nothing is left waiting until so much more has come. */
-const PILE = 131_072
+/** An answer of so many bytes is worth a thread that makes its pauses shorter. */
+const LONG = 1024 * 1024
 const CORES = availableParallelism()
 
 /** How many there are. */
 let open = 0
+const pause = new ShortPause()
 
 /**
  * What git writes to the connection that is its stdout.
  *
  * git writes a pack in pieces of 8 KiB (hashfd_throughput in csum-file.c), and each that is read alone costs this process and git a wake-up. So
  * those of a long answer are gathered. When at least as many gits run as there are cores, somebody else needs the core
- * meanwhile: then nothing is read until the time is over, and git goes on until what the system holds for it is full. A git that is
- * faster than that would stand still half of the time; it is read at once for as long as it takes to catch up.
+ * meanwhile: then nothing is read for a while, and git goes on until what the system holds for it is full. For a git that writes
+ * a pack from other packs this is so within a millisecond, so its pauses are shorter.
  */
 export class GitOutput extends Readable {
   readonly #socket: Socket
@@ -33,8 +35,8 @@ export class GitOutput extends Readable {
   #total = 0
   #isWanted = true
   #isPausing = false
-  /** Bytes that are read without a pause. */
-  #credit = 0
+  /** What is there has waited for a pause. */
+  #isOld = false
   #timer: NodeJS.Timeout | undefined
 
   /** Connects to `path` and sends `request`. */
@@ -57,7 +59,7 @@ export class GitOutput extends Readable {
   }
 
   override _destroy (error: Error | null, callback: (error: Error | null) => void): void {
-    open--
+    if (--open === 0) pause.close()
     clearTimeout(this.#timer)
     this.#socket.destroy()
     // Nothing is read into it any more.
@@ -76,30 +78,32 @@ export class GitOutput extends Readable {
   #received (length: number): boolean {
     this.#end += length
     this.#total += length
-    this.#credit = length >= PILE ? PILE : this.#credit - length
     if (this.#total <= PROMPT || this.#end === this.#slab?.length) {
       this.#pass()
       this.#rewind()
       return this.#isWanted
     }
-    this.#timer ??= setTimeout(() => this.#tick(), PATIENCE)
-    if (open < CORES || this.#credit > 0) return true
-    this.#pass()
-    this.#rewind()
+    if (open < CORES || this.#total < LONG) this.#timer ??= setTimeout(() => this.#tick(), PATIENCE)
+    if (open < CORES) return true
     this.#isPausing = true
+    if (this.#total >= LONG) pause.wait(() => this.#tick())
     return false
   }
 
   #tick (): void {
+    if (this.destroyed) return
     this.#timer = undefined
     this.#isPausing = false
-    this.#pass()
+    // What has waited for one pause is passed on after the next one, unless its buffer is full before that.
+    if (this.#isOld || open < CORES) this.#pass()
+    else this.#isOld = true
     if (this.#isWanted) this.#socket.resume()
   }
 
   /** Passes on what is there: the whole slab as it is, less as a copy, so that its memory is its own. */
   #pass (): void {
     const [slab, start, end] = [this.#slab, this.#start, this.#end]
+    this.#isOld = false
     if (slab === null || start === end || this.destroyed) return
     this.#start = end
     if (start === 0 && end === slab.length) {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +10,7 @@ import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { GitOutput } from '../../lib/git/git-output.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
+import { eventually } from '../fixtures/processes.ts'
 
 const PROMPT = 65_536
 
@@ -95,8 +98,32 @@ test('while every core is needed nothing is read between two looks', async (t) =
   assert.equal(read.length, before)
   t.mock.timers.tick(1)
   await turns()
+  assert.equal(read.length, before, 'there may be more')
+  t.mock.timers.tick(1)
+  await turns()
   assert.equal(read.length, before + 1)
-  assert.equal(read.at(-1), 5_000)
+  assert.equal(read.at(-1), 6_000)
+})
+
+test('a long answer is gathered in whole buffers, by a thread that goes with the last output', async (t) => {
+  const open = await outputs(t)
+  const others: GitOutput[] = []
+  for (let i = 0; i < availableParallelism(); i++) others.push((await open()).output)
+  const threads = async (): Promise<number> => (await readdir('/proc/self/task')).length
+  const before = await threads()
+  const { output, git } = await open()
+  const read: Buffer[] = []
+  output.on('data', (chunk: Buffer) => { read.push(chunk) })
+  const pack = randomBytes(16 * 1024 * 1024)
+  let during = 0
+  output.on('data', async () => { during = Math.max(during, await threads()) })
+  git.end(pack)
+  await once(output, 'close')
+  assert.ok(Buffer.concat(read).equals(pack))
+  assert.ok(read.length < 200, `${read.length} pieces`)
+  assert.ok(during > before)
+  for (const other of others) other.destroy()
+  await eventually(async () => await threads() === before, 5_000, 'the thread is gone')
 })
 
 test('an output that nobody reads holds git back', async (t) => {

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { test } from 'node:test'
+import type { Worker } from 'node:worker_threads'
+import { ShortPause } from '../../lib/git/short-pause.ts'
+
+async function waited (pause: ShortPause, count = 1): Promise<void> {
+  await Promise.all(Array.from({ length: count }, async () => await new Promise<void>((resolve) => pause.wait(resolve))))
+}
+
+/** A thread that never says anything. */
+function silent (): Worker & { ended: boolean } {
+  const thread = Object.assign(new EventEmitter(), { ended: false, terminate: async () => { thread.ended = true } })
+  return thread as never
+}
+
+test('everybody is called once, for as long as it is used', async (t) => {
+  const pause = new ShortPause()
+  t.after(() => pause.close())
+  for (let i = 0; i < 200; i++) await waited(pause, 1 + i % 3)
+})
+
+test('it can be used again after its end', async () => {
+  const pause = new ShortPause()
+  for (let i = 0; i < 3; i++) {
+    // By the end of these, there is a thread.
+    for (let j = 0; j < 40; j++) await waited(pause)
+    pause.close()
+  }
+})
+
+test('its end calls whoever waits, and ends the thread', async () => {
+  const thread = silent()
+  const pause = new ShortPause(() => thread)
+  await waited(pause)
+  thread.emit('online')
+  const called = waited(pause, 2)
+  pause.close()
+  await called
+  assert.ok(thread.ended)
+  assert.deepEqual(thread.eventNames(), [])
+})
+
+test('a process that may have no thread waits for timers', async () => {
+  let tried = 0
+  const pause = new ShortPause(() => {
+    tried++
+    throw new Error('not permitted')
+  })
+  await waited(pause, 2)
+  await waited(pause)
+  assert.equal(tried, 1)
+})
+
+for (const event of ['error', 'exit']) {
+  test(`a thread that ends by itself (${event}) leaves nobody waiting`, async () => {
+    const thread = silent()
+    const pause = new ShortPause(() => thread)
+    const called = waited(pause, 2)
+    thread.emit(event, new Error('out of memory'))
+    await called
+    await waited(pause)
+  })
+}

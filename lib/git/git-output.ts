@@ -11,7 +11,7 @@ const PIECE = 262_144
 /** Longest time that a piece is gathered for, in milliseconds. */
 const PATIENCE = 1
 /** An answer of so many bytes is worth a thread that makes its pauses shorter. */
-const LONG = 1024 * 1024
+const LONG = 4 * 1024 * 1024
 const CORES = availableParallelism()
 
 /** How many there are. */

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 
 /** Milliseconds. */
-const PAUSE = 0.6
+const PAUSE = 0.55
 /** The shortest pause that a timer of Node has, in milliseconds. */
 const TIMER = 1
 

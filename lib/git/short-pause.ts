@@ -49,6 +49,7 @@ export class ShortPause {
       return
     }
     if (this.#waiting.push(callback) > 1) return
+    this.#thread?.ref()
     Atomics.store(this.#cells, 0, 1)
     Atomics.notify(this.#cells, 0)
   }
@@ -72,6 +73,8 @@ export class ShortPause {
       this.#end()
     }
     this.#thread.once('online', () => { this.#isReady = true }).on('message', () => this.#wake()).once('error', fail).once('exit', fail)
+    // Nobody waits for it yet.
+    this.#thread.unref()
   }
 
   #end (): void {
@@ -81,6 +84,7 @@ export class ShortPause {
   }
 
   #wake (): void {
+    this.#thread?.unref()
     for (const callback of this.#waiting.splice(0)) callback()
   }
 }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { ShortPause } from '../../lib/git/short-pause.ts'
+import { LOADER, programUrl } from '../fixtures/program.ts'
 
 async function waited (pause: ShortPause, count = 1): Promise<void> {
   await Promise.all(Array.from({ length: count }, async () => await new Promise<void>((resolve) => pause.wait(resolve))))
@@ -10,7 +13,7 @@ async function waited (pause: ShortPause, count = 1): Promise<void> {
 
 /** A thread that never says anything. */
 function silent (): Worker & { ended: boolean } {
-  const thread = Object.assign(new EventEmitter(), { ended: false, terminate: async () => { thread.ended = true } })
+  const thread = Object.assign(new EventEmitter(), { ended: false, ref: () => {}, unref: () => {}, terminate: async () => { thread.ended = true } })
   return thread as never
 }
 
@@ -27,6 +30,16 @@ test('it can be used again after its end', async () => {
     for (let j = 0; j < 40; j++) await waited(pause)
     pause.close()
   }
+})
+
+test('a process ends although nobody has ended it', async () => {
+  const code = `
+    import { ShortPause } from ${JSON.stringify(programUrl('../../lib/git/short-pause', import.meta.url))}
+    const pause = new ShortPause()
+    for (let i = 0; i < 60; i++) await new Promise((resolve) => pause.wait(resolve))
+    console.log('over')`
+  const { stdout } = await promisify(execFile)(process.execPath, [...LOADER, '--input-type=module', '-e', code], { timeout: 30_000 })
+  assert.equal(stdout, 'over\n')
 })
 
 test('its end calls whoever waits, and ends the thread', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { gzipSync } from 'node:zlib'
+import { deflateSync, gzipSync } from 'node:zlib'
 import { errors, type GitPush } from '../../lib/index.ts'
 import { servePushes, type PushScene } from '../fixtures/push-scene.ts'
 import { OpenPost, pushBody } from '../fixtures/raw-push.ts'
@@ -95,7 +95,7 @@ for (const size of [40_000, 300_000]) {
     const { head } = await pushBody(scene.work, scene.id, { commands: [{ ref: 'refs/heads/main' }] })
     const post = await OpenPost.open(scene.port, '/app.git', 'receive-pack', ['Content-Encoding: gzip'])
     // Stored, so that the head comes out at once although more is to follow.
-    post.send(gzipSync(Buffer.concat([head, Buffer.alloc(400_000, 1)]), { level: 0 }).subarray(0, size))
+    post.send(gzipSync(Buffer.concat([head, packOf(Buffer.alloc(400_000, 1))]), { level: 0 }).subarray(0, size))
     const signal = await inHook
     post.leave()
     // Of the longer one the server has not read all, so it cannot know yet.
@@ -105,4 +105,15 @@ for (const size of [40_000, 300_000]) {
     assert.equal(summary?.outcome, 'client-gone')
     assert.equal((await fetch(`${scene.appUrl}/HEAD`)).status, 200)
   })
+}
+
+/** A pack of one blob as it is, of which git reads as much as comes (gitformat-pack). */
+function packOf (blob: Buffer): Buffer {
+  const header: number[] = []
+  let [byte, rest] = [3 << 4 | blob.length & 15, blob.length >> 4]
+  for (; rest > 0; rest >>= 7) {
+    header.push(byte | 0x80)
+    byte = rest & 0x7f
+  }
+  return Buffer.concat([Buffer.from('PACK\0\0\0\x02\0\0\0\x01', 'latin1'), Buffer.from([...header, byte]), deflateSync(blob, { level: 0 })])
 }

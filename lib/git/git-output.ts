@@ -8,7 +8,7 @@ import { ShortPause } from './short-pause.ts'
 const PROMPT = 65_536
 /** Largest piece of a long one; more than the system holds of what git has written and nobody has read (Linux: net.core.wmem_default, 208 KiB). */
 const PIECE = 262_144
-/** Longest time that a piece is gathered for, in milliseconds. */
+/** Longest time that a piece is gathered for, in milliseconds; twice as long while every core is needed. */
 const PATIENCE = 1
 /** An answer of so many bytes is worth a thread that makes its pauses shorter. */
 const LONG = 4 * 1024 * 1024

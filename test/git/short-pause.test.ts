@@ -69,6 +69,8 @@ for (const event of ['error', 'exit']) {
   test(`a thread that ends by itself (${event}) leaves nobody waiting`, async () => {
     const thread = silent()
     const pause = new ShortPause(() => thread)
+    await waited(pause)
+    thread.emit('online')
     const called = waited(pause, 2)
     thread.emit(event, new Error('out of memory'))
     await called

@@ -1,6 +1,6 @@
 /** What is known of workers that have ended, crash or hang. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { git } from '../../fixtures/git.ts'
 import { isAlive } from '../../fixtures/helpers.ts'
 import { eventually } from '../../fixtures/processes.ts'
@@ -18,6 +18,14 @@ async function metrics (scene: WorkersScene): Promise<string> {
   return await read(scene.lines().find(({ msg }) => msg === 'metrics are served')?.['url'] as string)
 }
 
+/** Two workers that have answered eight requests, and were asked for their figures after that. */
+async function startCounted (t: TestContext): Promise<WorkersScene> {
+  const scene = await startWorkers(t, { workers: '2', args: ['--metrics-port', '0'] })
+  for (let i = 0; i < 4; i++) await git(['ls-remote', scene.appUrl])
+  await eventually(async () => /outcome="completed"\} 8$/m.test(await metrics(scene)), 5_000, 'all are counted')
+  return scene
+}
+
 test('what workers that have ended did stays on the status page, and what they had is no longer counted', async (t) => {
   const scene = await startWorkers(t, { workers: '2', args: ['--metrics-port', '0'] })
   // Two requests each.
@@ -33,10 +41,7 @@ test('what workers that have ended did stays on the status page, and what they h
 })
 
 test('of a worker that is killed its last sums stay, and what it had does not', async (t) => {
-  const scene = await startWorkers(t, { workers: '2', args: ['--metrics-port', '0'] })
-  for (let i = 0; i < 4; i++) await git(['ls-remote', scene.appUrl])
-  // It is asked for its last figures here.
-  await eventually(async () => /outcome="completed"\} 8$/m.test(await metrics(scene)), 5_000, 'all are counted')
+  const scene = await startCounted(t)
   const [first = 0] = scene.workers()
   process.kill(first, 'SIGKILL')
   await eventually(async () => scene.workers().length === 2 && !scene.workers().includes(first), 15_000, 'there is another one')
@@ -45,9 +50,7 @@ test('of a worker that is killed its last sums stay, and what it had does not', 
 })
 
 test('a worker that does not answer holds up neither the metrics nor the status page of the others', async (t) => {
-  const scene = await startWorkers(t, { workers: '2', args: ['--metrics-port', '0'] })
-  for (let i = 0; i < 4; i++) await git(['ls-remote', scene.appUrl])
-  await eventually(async () => /outcome="completed"\} 8$/m.test(await metrics(scene)), 5_000, 'all are counted')
+  const scene = await startCounted(t)
   const [hung = 0] = scene.workers()
   process.kill(hung, 'SIGSTOP')
   t.after(() => { process.kill(hung, 'SIGCONT') })

@@ -1,20 +1,16 @@
-import { createHash } from 'node:crypto'
-import { lstatSync, rmSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
 import { lstat, mkdir, readdir, rmdir, stat, unlink } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pipeline, type Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { frames, RemoteAnswer, type Ending } from './frames.ts'
+import { buryOnceDead, isTaken, NAME_LENGTH, takeName } from './socket-name.ts'
 import type { Trouble } from './trouble.ts'
 
-/** sockaddr_un holds 104 bytes on macOS, the final NUL included; this much of a key is unique enough, and fits. */
-const NAME_LENGTH = 24
 /** How often to look who makes an answer, before this process makes its own. */
 const ATTEMPTS = 6
-/** Milliseconds after which a socket that nobody listens to is taken for one of a process that died. */
-const SETTLED = 30
 /** Milliseconds for which the one who makes an answer may say nothing: git's own keepalive comes every 5 s, a queue may take 30. */
 const SILENCE = 90_000
 /** Milliseconds that others get to finish reading what this process made, when it shuts down. */
@@ -46,7 +42,7 @@ export interface Lead {
 export class LivePacks {
   readonly directory: string
   readonly #trouble: Trouble
-  readonly #leads = new Set<Server>()
+  readonly #leads = new Set<Lead>()
   readonly #followers = new Set<Socket>()
   #prepared: Promise<void> | undefined
   #isClosed = false
@@ -66,7 +62,7 @@ export class LivePacks {
       await (this.#prepared ??= this.#prepare())
       for (let i = 0; i < ATTEMPTS && !this.#isClosed; i++) {
         signal.throwIfAborted()
-        const lead = await this.#lead(path, made).catch(async (error) => await this.#again(error))
+        const lead = isTaken(path) ? null : await this.#lead(path, made).catch(async (error) => await this.#again(error))
         if (lead === 'again') continue
         if (lead !== null) return lead
         const answer = await this.#follow(path, signal)
@@ -84,7 +80,7 @@ export class LivePacks {
   /** Waits for those who read what is being made, for a while. */
   async close (): Promise<void> {
     this.#isClosed = true
-    for (const server of this.#leads) server.close()
+    for (const lead of this.#leads) lead.release()
     if (this.#followers.size > 0) {
       const timer = new AbortController()
       const parted = new Promise<void>((resolve) => { this.#onParted = resolve })
@@ -103,26 +99,31 @@ export class LivePacks {
     return 'again'
   }
 
-  /** null when somebody else has it. */
+  /** null when somebody else has it. The socket gets its name when it listens, so that nobody takes it for a dead process's. */
   async #lead (path: string, made: Made): Promise<Lead | null> {
+    const unnamed = join(this.directory, randomBytes(NAME_LENGTH / 2).toString('hex'))
     const server = createServer((socket) => this.#serve(socket, made))
-    try {
-      await new Promise<void>((resolve, reject) => {
-        // In a worker of node:cluster, the socket would be the primary's.
-        server.once('error', reject).listen({ path, exclusive: true }, resolve)
-      })
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return null
-      throw error
-    }
+    await new Promise<void>((resolve, reject) => {
+      // In a worker of node:cluster, the socket would be the primary's.
+      server.once('error', reject).listen({ path: unnamed, exclusive: true }, resolve)
+    })
     server.on('error', () => {}).unref()
-    this.#leads.add(server)
-    return {
+    let leaveName: ReturnType<typeof takeName> = null
+    try {
+      leaveName = takeName(unnamed, path)
+    } finally {
+      if (leaveName === null) server.close()
+    }
+    if (leaveName === null) return null
+    const lead: Lead = {
       release: () => {
-        this.#leads.delete(server)
+        this.#leads.delete(lead)
+        leaveName()
         server.close()
       }
     }
+    this.#leads.add(lead)
+    return lead
   }
 
   #serve (socket: Socket, { read, ending }: Made): void {
@@ -166,26 +167,4 @@ export class LivePacks {
       if (Date.now() - mtimeMs > ABANDONED) await unlink(path).catch(() => {})
     }
   }
-}
-
-/** Removes a socket that nobody listens to, unless it is another one after a while: between its making and listen() one is refused, too. */
-async function buryOnceDead (path: string): Promise<void> {
-  const before = identity(path)
-  await delay(SETTLED)
-  if (before === null || identity(path) !== before || await isListening(path)) return
-  // At once: others do the same, and the first of them listens there as soon as it has removed the dead one.
-  if (identity(path) === before) rmSync(path, { force: true })
-}
-
-/** Inode numbers are given anew at once, so the time of its making tells a socket from its predecessor. */
-function identity (path: string): string | null {
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
-  return stats === undefined ? null : `${stats.dev} ${stats.ino} ${stats.ctimeNs}`
-}
-
-async function isListening (path: string): Promise<boolean> {
-  const socket = connect({ path })
-  return await new Promise((resolve) => {
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-  }).finally(() => socket.destroy()) as boolean
 }

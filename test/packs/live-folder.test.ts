@@ -1,12 +1,16 @@
 /** The folder of the sockets, and what is told through them. */
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { RemoteAnswer, type Ending } from '../../lib/packs/frames.ts'
 import { LivePacks, type Made } from '../../lib/packs/live.ts'
+import { buryOnceDead, graveOf } from '../../lib/packs/socket-name.ts'
 import { Trouble } from '../../lib/packs/trouble.ts'
 import { temporaryFolder } from '../fixtures/folder.ts'
 import { keyOf, makeLog, type Log } from './helpers.ts'
@@ -61,4 +65,50 @@ test('sockets that a process left a day ago are removed, younger ones are not', 
   const lead = await live.begin(keyOf('a'), made('lasting'), NEVER)
   assert.deepEqual([existsSync(old), existsSync(young)], [false, true])
   if (lead !== null && !(lead instanceof RemoteAnswer)) lead.release()
+})
+
+/** A socket of a process that was killed. */
+function deadSocket (path: string): void {
+  const { signal } = spawnSync(process.execPath, ['-e', `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`])
+  assert.equal(signal, 'SIGKILL')
+}
+
+test('who takes a dead one\'s place leaves nothing else in the folder, and nothing at the end', async (t) => {
+  const { live, other } = await open(t)
+  const release = await live.begin(keyOf('b'), made('lasting'), NEVER)
+  deadSocket(join(live.directory, keyOf('a').slice(0, 24)))
+  const lead = await other.begin(keyOf('a'), made('lasting'), NEVER)
+  assert.ok(lead !== null && !(lead instanceof RemoteAnswer))
+  assert.deepEqual(readdirSync(live.directory).sort(), [keyOf('a').slice(0, 24), keyOf('b').slice(0, 24)].sort())
+  lead.release()
+  assert.deepEqual(readdirSync(live.directory), [keyOf('b').slice(0, 24)])
+  assert.ok(release !== null && !(release instanceof RemoteAnswer))
+  await live.close()
+  await other.close()
+  assert.equal(existsSync(live.directory), false)
+})
+
+test('a socket that another process is about to remove is left to it', async (t) => {
+  const path = join(await temporaryFolder(t), 'one')
+  deadSocket(path)
+  const grave = graveOf(path)
+  linkSync(path, grave)
+  await buryOnceDead(path)
+  assert.ok(existsSync(path))
+  rmSync(grave)
+  await buryOnceDead(path)
+  assert.ok(!existsSync(path) && !existsSync(grave))
+})
+
+test('the socket of one who came meanwhile is not removed with the dead one that it replaces', async (t) => {
+  const folder = await temporaryFolder(t)
+  const path = join(folder, 'one')
+  deadSocket(path)
+  const buried = buryOnceDead(path)
+  rmSync(path)
+  const server = createServer().listen(path)
+  t.after(() => { server.close() })
+  await once(server, 'listening')
+  await buried
+  assert.deepEqual(readdirSync(folder), ['one'])
 })

@@ -22,6 +22,12 @@ export function writeResult (name: string, result: object): void {
   writeFileSync(file, `${JSON.stringify({ machine: describeMachine(), ...result }, null, 2)}\n`)
 }
 
+/** The same list, with another one first each time. */
+export function rotated<T> (list: readonly T[], times: number): T[] {
+  const by = times % list.length
+  return [...list.slice(by), ...list.slice(0, by)]
+}
+
 export function median (values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1

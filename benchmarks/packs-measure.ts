@@ -8,8 +8,8 @@ import { cpuMilliseconds } from './peers/cpu.ts'
 import type { Peer } from './peers/peer.ts'
 import { settle } from './peers/processes.ts'
 
-/** Rounds that nobody measures: from this number on, and so many before each that is measured. */
-const [WARM_UP, WARM_UPS] = [100, 4]
+/** Turns that nobody measures: from this number on, and so many before each round, of a server that was just started and of another. */
+const [WARM_UP, WARM_UPS] = [300, { fresh: 4, other: 1 }]
 const MEBIBYTE = 2 ** 20
 
 /** One scenario, one contestant, one round. */
@@ -27,13 +27,12 @@ export interface Means {
   packBytes: (scenario: Scenario) => number
 }
 
-export async function measure (peer: Peer, scenario: Scenario, round: number, means: Means): Promise<Sample> {
+export async function measure (peer: Peer, scenario: Exclude<Scenario, DifferentScenario>, means: Means): Promise<Sample> {
   await settle(peer)
   switch (scenario.kind) {
     case 'rate': return await measureRate(peer, scenario, means)
     case 'stream': return await measureStream(peer, scenario, means)
     case 'crowd': return await measureCrowd(peer, scenario, means)
-    case 'different': return await measureDifferent(peer, scenario, round)
     case 'slow': return await measureSlow(peer, scenario)
   }
 }
@@ -68,20 +67,24 @@ async function measureCrowd (peer: Peer, scenario: CrowdScenario, { packObjects,
   }
 }
 
-async function measureDifferent (peer: Peer, { requests, count, connections }: DifferentScenario, round: number): Promise<Sample> {
-  // As above: everybody has answered others before.
-  for (let i = 0; i < WARM_UPS; i++) await read({ port: peer.port, requests: requests(WARM_UP + WARM_UPS * round + i), connections, answers: count, check: false })
+/** As above: everybody has answered others before. */
+export async function warmUpDifferent ({ port, role }: Peer, { requests, count, connections }: DifferentScenario, round: number): Promise<void> {
+  const { fresh, other } = WARM_UPS
+  for (let i = 0; i < (role === 'ours' ? fresh : other); i++) await read({ port, requests: requests(WARM_UP + fresh * round + i), connections, answers: count, check: false })
+}
+
+export async function measureDifferent (peer: Peer, { requests, count, connections }: DifferentScenario, turn: number): Promise<Sample> {
   await settle(peer)
   const before = await cpuMilliseconds(peer)
-  const outcome = await read({ port: peer.port, requests: requests(round), connections, answers: count, check: true })
+  const outcome = await read({ port: peer.port, requests: requests(turn), connections, answers: count, check: true })
   await settle(peer)
   const after = await cpuMilliseconds(peer)
   return differentSample(outcome, count, before === null || after === null ? null : after - before)
 }
 
 /** The same requests, without any server. */
-export async function measureBareGit (root: string, { requests, count, connections }: DifferentScenario, round: number): Promise<Sample> {
-  const outcome = await bareGit(root, requests(round), connections)
+export async function measureBareGit (root: string, { requests, count, connections }: DifferentScenario, turn: number): Promise<Sample> {
+  const outcome = await bareGit(root, requests(turn), connections)
   return differentSample(outcome, count, outcome.cpu)
 }
 

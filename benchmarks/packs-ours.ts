@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HttpRequest } from './discovery-workloads.ts'
 import { warm } from './packs-measure.ts'
-import type { Scenario } from './packs-scenarios.ts'
+import type { DifferentScenario, Scenario } from './packs-scenarios.ts'
 import { account, removeGroupOf } from './peers/cpu.ts'
 import { findProgram, stopDaemon } from './peers/daemon.ts'
 import type { Peer, Site } from './peers/peer.ts'
@@ -16,10 +16,9 @@ export interface Start {
 }
 
 /** How our server is started for a measurement. */
-export function startFor (scenario: Scenario): Start {
+export function startFor (scenario: Exclude<Scenario, DifferentScenario>): Start {
   switch (scenario.kind) {
     case 'crowd': return { options: 'traced', warmUp: null }
-    case 'different': return { options: 'default', warmUp: null }
     default: return { options: 'default', warmUp: scenario.request }
   }
 }

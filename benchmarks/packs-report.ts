@@ -15,7 +15,7 @@ export interface Reached {
   against: Goal['against']
   /** The contestant's name, or null for a plain number. */
   contestant: string | null
-  /** Ours divided by the contestant's, or ours. */
+  /** Ours, or ours divided by the contestant's: the median of all rounds' ratios, where both have the same rounds. */
   value: number | null
   target: string
   met: boolean | null
@@ -55,11 +55,16 @@ export function summarize (scenario: Scenario, measured: Measured): Figure[] {
 
 function reach ({ against, is, target }: Goal, peers: Figure['peers'], fastestCgi: string | null, valid: boolean): Reached {
   const contestant = against === 'number' ? null : against === 'fastest-cgi' ? fastestCgi : against
-  const ours = peers['ours']?.median
-  const other = against === 'number' ? 1 : peers[contestant ?? '']?.median
-  const value = ours === undefined || other === undefined ? null : round(ours / other)
+  const [ours, other] = [peers['ours'], peers[contestant ?? '']]
+  const value = ours === undefined ? null : against === 'number' ? ours.median : other === undefined ? null : round(ratio(ours, other))
   const met = value === null ? null : valid && (is === '>=' ? value >= target : is === '<=' ? value <= target : value === target)
   return { against, contestant, value, target: `${is} ${round(target, 3)}`, met }
+}
+
+/** Of what was measured at the same time, one after the other: what the machine does to a whole round is in both. */
+function ratio (ours: PeerFigure, other: PeerFigure): number {
+  if (ours.rounds.length !== other.rounds.length) return ours.median / other.median
+  return median(ours.rounds.map((value, index) => value / (other.rounds[index] as number)))
 }
 
 /** All that was seen in every round, for the file. */

@@ -24,11 +24,11 @@ export function historyOf (repository: Repository, id: string): HttpRequest {
   return fetch(repository, ['thin-pack', 'no-progress', 'ofs-delta', want(id), want(id), 'done\n'])
 }
 
-/** Commits from the newest third, `count` other ones for each round. */
-export function commitsOf ({ commits }: Repository, round: number, count: number): string[] {
+/** Commits from the newest third, `count` other ones for each turn. */
+export function commitsOf ({ commits }: Repository, turn: number, count: number): string[] {
   const third = Math.floor(commits.length / 3)
   return Array.from({ length: count }, (_, n) => {
-    const index = ((round - 1) * count + n) * 7919 % third
+    const index = ((turn - 1) * count + n) * 7919 % third
     return commits[commits.length - 2 - index] as string
   })
 }

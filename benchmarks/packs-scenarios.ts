@@ -32,8 +32,8 @@ export interface RateScenario extends Common { kind: 'rate', request: HttpReques
 export interface StreamScenario extends Common { kind: 'stream', request: HttpRequest, connections: number }
 /** The same request from many at once, and nothing is known before. */
 export interface CrowdScenario extends Common { kind: 'crowd', request: HttpRequest, clones: number }
-/** No request comes twice, in no round. */
-export interface DifferentScenario extends Common { kind: 'different', requests: (round: number) => HttpRequest[], count: number, connections: number }
+/** No request comes twice, in no turn of a round. */
+export interface DifferentScenario extends Common { kind: 'different', requests: (turn: number) => HttpRequest[], count: number, connections: number, turns: number }
 /** Readers that are slower than anything else. */
 export interface SlowScenario extends Common { kind: 'slow', request: HttpRequest, readers: number, bytesPerSecond: number, seconds: number }
 
@@ -62,12 +62,16 @@ function different (name: string, what: string, requests: DifferentScenario['req
     requests,
     count,
     connections,
+    turns: TURNS,
     rows: [
       { figure: 'cpuMilliseconds', title: what, unit: 'ms CPU', better: 'lower', goals: [{ against: 'pipe', is: '<=', target: 1.25 }, { against: 'fastest-cgi', is: '<=', target: 1 }] },
       rate(what, [{ against: 'fastest-cgi', is: '>=', target: 1 }])
     ]
   }
 }
+
+/** In which each contestant is the first and the last once. */
+const TURNS = 6
 
 export const NAMES = ['shallow', 'full-3mb', 'full-300mb', 'clones-64', 'clones-64-bitmap', 'different-shallow', 'different-full', 'slow-readers']
 
@@ -79,8 +83,8 @@ export function scenarios ({ large, bitmapped, middle, random }: Repositories): 
     { kind: 'stream', name: 'full-300mb', request: fullClone(random), connections: 4, rows: [{ figure: 'megabytesPerSecond', title: 'full clone, 300 MB', unit: 'MB/s', better: 'higher', goals: [{ against: 'static', is: '>=', target: 0.7 }] }] },
     crowd('clones-64', '64 clones of 100 MB', fullClone(large), true),
     crowd('clones-64-bitmap', 'the same, with a bitmap', fullClone(bitmapped), false),
-    different('different-shallow', 'shallow clones, all different', (round) => commitsOf(large, round, shallowRequests).map((id) => shallowClone(large, id)), shallowRequests, 4),
-    different('different-full', 'full clones, all different', (round) => commitsOf(large, round, fullRequests).map((id) => historyOf(large, id)), fullRequests, 2),
+    different('different-shallow', 'shallow clones, all different', (turn) => commitsOf(large, turn, shallowRequests).map((id) => shallowClone(large, id)), shallowRequests, 4),
+    different('different-full', 'full clones, all different', (turn) => commitsOf(large, turn, fullRequests).map((id) => historyOf(large, id)), fullRequests, 2),
     {
       kind: 'slow',
       name: 'slow-readers',
@@ -99,7 +103,7 @@ export function settingsOf (scenario: Scenario): Record<string, number | string>
     case 'rate':
     case 'stream': return { connections: scenario.connections }
     case 'crowd': return { clones: scenario.clones }
-    case 'different': return { requestsPerRound: scenario.count, connections: scenario.connections }
+    case 'different': return { turnsPerRound: scenario.turns, requestsPerTurn: scenario.count, connections: scenario.connections }
     case 'slow': return { readers: scenario.readers, bytesPerSecond: scenario.bytesPerSecond, seconds: scenario.seconds }
   }
 }

@@ -8,13 +8,14 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LoadGenerator } from './discovery-load.ts'
-import { writeResult } from './machine.ts'
+import { rotated, writeResult } from './machine.ts'
 import { contentOfFile, validate, writeGitAnswer, type Content } from './packs-answer.ts'
-import { measure, measureBareGit, type Means, type Sample } from './packs-measure.ts'
+import { measure, type Means, type Sample } from './packs-measure.ts'
 import { Ours, startFor } from './packs-ours.ts'
 import { details, progress, summarize, table, type Contestant, type Measured } from './packs-report.ts'
 import { makeRepositories, ROOT } from './packs-repositories.ts'
 import { NAMES, scenarios as allScenarios, type Scenario } from './packs-scenarios.ts'
+import { takeTurns } from './packs-turns.ts'
 import { account } from './peers/cpu.ts'
 import { findProgram } from './peers/daemon.ts'
 import { Absent, type Peer, type Site } from './peers/peer.ts'
@@ -106,20 +107,23 @@ async function main (scenarios: Scenario[], site: Site): Promise<boolean> {
     packBytes: (scenario) => scenario.kind === 'different' ? 0 : (contents.get(keyOf(scenario)) as Content).packBytes
   }
   const measured = new Map<Scenario, Measured>(scenarios.map((scenario) => [scenario, new Map()]))
-  const note = (round: number, scenario: Scenario, contestant: Contestant, sample: Sample): void => {
+  const noteIn = (round: number, scenario: Scenario) => (contestant: Contestant, sample: Sample): void => {
     const all = measured.get(scenario) as Measured
     all.set(contestant, [...all.get(contestant) ?? [], sample])
     console.log(progress(round, rounds, scenario, contestant, sample))
   }
   for (let round = 1; round <= rounds; round++) {
     for (const scenario of scenarios) {
-      note(round, scenario, OURS, await ours.with(startFor(scenario), async (peer) => await measure(peer, scenario, round, means)))
-      for (const peer of peers) if (takesPart(peer, scenario, round)) note(round, scenario, peer, await measure(peer, scenario, round, means))
-      if (scenario.kind !== 'different') continue
-      note(round, scenario, BARE, await measureBareGit(site.root, scenario, round))
-      if (absent['uncached'] !== undefined) continue
-      await ours.with({ options: 'uncached', warmUp: null }, async (peer) => await measure(peer, scenario, round, means))
-        .then((sample) => note(round, scenario, UNCACHED, sample), (error: Error) => { absent['uncached'] = error.message.slice(0, 200) })
+      const note = noteIn(round, scenario)
+      const taking = peers.filter((peer) => takesPart(peer, scenario, round))
+      if (scenario.kind === 'different') {
+        await takeTurns(scenario, round, { ours, root: site.root, peers: taking, as: { ours: OURS, uncached: UNCACHED, bare: BARE } }, note)
+        continue
+      }
+      for (const contestant of rotated([null, ...taking], round - 1)) {
+        if (contestant !== null) note(contestant, await measure(contestant, scenario, means))
+        else note(OURS, await ours.with(startFor(scenario), async (peer) => await measure(peer, scenario, means)))
+      }
     }
   }
 

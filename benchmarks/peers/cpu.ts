@@ -9,6 +9,7 @@ import { processTree } from './processes.ts'
 const MILLISECONDS_PER_TICK = 10
 
 const groups = new Map<Peer, string>()
+let count = 0
 
 /**
  * Puts the peer's processes into a control group, which counts the time of all that they will ever start. fcgiwrap and mod_cgid
@@ -17,7 +18,7 @@ const groups = new Map<Peer, string>()
 export async function account (peer: Peer): Promise<void> {
   const mount = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1]
   if (mount === undefined) return
-  const group = join(mount, `fastify-git-http-bench-${process.pid}-${peer.name}`)
+  const group = join(mount, `fastify-git-http-bench-${process.pid}-${++count}`)
   try {
     mkdirSync(group)
     groups.set(peer, group)

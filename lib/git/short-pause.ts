@@ -1,19 +1,28 @@
 import { Worker } from 'node:worker_threads'
 
-/** Milliseconds: about as long as a git that writes a pack from other packs needs to fill what Linux holds of it (208 KiB). With 0.5 it takes more time of the processor, with 0.7 more of the clock (measured). */
-const PAUSE = 0.55
+/**
+ * Milliseconds between two wake-ups: about as long as a git that writes a pack from other packs needs to fill what Linux holds of it
+ * (208 KiB). With less it takes more time of the processor, with 0.7 more of the clock (measured).
+ */
+const PAUSE = 0.6
 /** The shortest pause that a timer of Node has, in milliseconds. */
 const TIMER = 1
 
-/** Sleeps whenever it is told to, and says when it has. */
+/** Wakes up at intervals for as long as each is of use to somebody: to be told each time would cost as much as all of the rest. */
 const SLEEPER = `
 const { workerData: { cells, pause }, parentPort } = require('node:worker_threads')
+const [WANTED, NEVER, IDLE] = [0, 1, 2]
 for (;;) {
-  Atomics.wait(cells, 0, 0)
-  Atomics.store(cells, 0, 0)
-  Atomics.wait(cells, 1, 0, pause)
-  parentPort.postMessage(null)
+  Atomics.wait(cells, NEVER, 0, pause)
+  if (Atomics.exchange(cells, WANTED, 0) === 1) {
+    parentPort.postMessage(null)
+    continue
+  }
+  Atomics.store(cells, IDLE, 1)
+  Atomics.wait(cells, WANTED, 0)
+  Atomics.store(cells, IDLE, 0)
 }`
+const [WANTED, IDLE, CELLS] = [0, 2, 3]
 
 interface Cells { cells: Int32Array, pause: number }
 
@@ -29,19 +38,19 @@ function startThread (workerData: Cells): Worker {
 export class ShortPause {
   readonly #start: typeof startThread
   #thread: Worker | null = null
-  /** The thread sleeps or waits to be told to. */
+  /** The thread runs. */
   #isReady = false
   /** There can be no thread: the process may not have one, or it ended. */
   #isBroken = false
-  /** The first is 1 when there is a reason to sleep; the second never changes. */
-  #cells: Int32Array = new Int32Array(0)
+  /** What both threads read: somebody waits; always 0; the thread sleeps until somebody does. */
+  #cells: Int32Array = new Int32Array(CELLS)
   #waiting: Array<() => void> = []
 
   constructor (start: typeof startThread = startThread) {
     this.#start = start
   }
 
-  /** Calls `callback` after a pause, at the latest when the one that is under way and one more are over. */
+  /** Calls `callback` when the pause that is under way is over, or a whole one if there is none. */
   wait (callback: () => void): void {
     if (this.#thread === null && !this.#isBroken) this.#begin()
     if (!this.#isReady) {
@@ -50,8 +59,8 @@ export class ShortPause {
     }
     if (this.#waiting.push(callback) > 1) return
     this.#thread?.ref()
-    Atomics.store(this.#cells, 0, 1)
-    Atomics.notify(this.#cells, 0)
+    Atomics.store(this.#cells, WANTED, 1)
+    if (Atomics.load(this.#cells, IDLE) === 1) Atomics.notify(this.#cells, WANTED)
   }
 
   /** Ends the thread; who waits is called at once. */
@@ -61,7 +70,7 @@ export class ShortPause {
   }
 
   #begin (): void {
-    this.#cells = new Int32Array(new SharedArrayBuffer(8))
+    this.#cells = new Int32Array(new SharedArrayBuffer(CELLS * Int32Array.BYTES_PER_ELEMENT))
     try {
       this.#thread = this.#start({ cells: this.#cells, pause: PAUSE })
     } catch {

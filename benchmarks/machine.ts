@@ -28,6 +28,14 @@ export function rotated<T> (list: readonly T[], times: number): T[] {
   return [...list.slice(by), ...list.slice(0, by)]
 }
 
+/**
+ * The same list in another order each time, so that whatever one leaves behind for the next is shared by all: in as many turns as
+ * there are members (an even number), each comes at each place once, and right after each other one once (a Williams design).
+ */
+export function balanced<T> (list: readonly T[], turn: number): T[] {
+  return list.map((_, place) => list[(turn + (place % 2 === 0 ? place / 2 : list.length - (place + 1) / 2)) % list.length] as T)
+}
+
 export function median (values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1

@@ -70,7 +70,7 @@ function different (name: string, what: string, requests: DifferentScenario['req
   }
 }
 
-/** In which each contestant is the first and the last once. */
+/** As many as there are contestants: each comes at each place once. */
 const TURNS = 6
 
 export const NAMES = ['shallow', 'full-3mb', 'full-300mb', 'clones-64', 'clones-64-bitmap', 'different-shallow', 'different-full', 'slow-readers']

@@ -1,4 +1,4 @@
-import { rotated } from './machine.ts'
+import { balanced } from './machine.ts'
 import { measureBareGit, measureDifferent, warmUpDifferent, type Sample } from './packs-measure.ts'
 import type { Ours } from './packs-ours.ts'
 import type { Contestant } from './packs-report.ts'
@@ -15,7 +15,7 @@ export interface Entrants {
 
 /**
  * One round of a scenario in which no request comes twice. A machine's speed drifts by more than the contestants differ, so that
- * each answers a few requests, then the next the same ones, and whoever began is the last of the next turn.
+ * each answers a few requests, then the next the same ones, in another order each turn.
  */
 export async function takeTurns (scenario: DifferentScenario, round: number, { ours, root, peers, as }: Entrants, note: (contestant: Contestant, sample: Sample) => void): Promise<void> {
   const start = { options: 'default', warmUp: null } as const
@@ -25,7 +25,7 @@ export async function takeTurns (scenario: DifferentScenario, round: number, { o
     const contestants = [...servers.keys(), as.bare]
     for (let turn = 1; turn <= scenario.turns; turn++) {
       const number = (round - 1) * scenario.turns + turn
-      for (const contestant of rotated(contestants, number)) {
+      for (const contestant of balanced(contestants, number)) {
         const peer = servers.get(contestant)
         note(contestant, peer === undefined ? await measureBareGit(root, scenario, number) : await measureDifferent(peer, scenario, number))
       }

@@ -16,13 +16,16 @@ export function uploadPackArguments (directory: string): string[] {
 }
 
 /**
- * pack-objects asks for memory and gives it back by the piece, and each costs a page fault: with a few MiB of its own it needs less
- * time, 4 % less for a shallow clone of a large repository (measured). Of the C library of GNU (mallopt(3)); others ignore it.
+ * pack-objects asks for memory and gives it back by the piece, and each costs a page fault. With a few MiB of its own, in huge pages
+ * where Linux has them for who asks (madvise), it needs less time: 4 % less for a large repository, and 0.1 ms more for a tiny one
+ * (measured). What is larger than the threshold grows without being copied. Of the C library of GNU (mallopt(3), tunables of 2.35);
+ * others ignore it.
  */
 export const UPLOAD_PACK_ENVIRONMENT: Readonly<Record<string, string>> = {
-  MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
+  MALLOC_MMAP_THRESHOLD_: String(2 ** 20),
   MALLOC_TOP_PAD_: String(4 * 2 ** 20),
-  MALLOC_TRIM_THRESHOLD_: String(256 * 2 ** 20)
+  MALLOC_TRIM_THRESHOLD_: String(256 * 2 ** 20),
+  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1'
 }
 
 /** An answer that knows at its end whether it is the answer to the question for those as well who ask it later. */

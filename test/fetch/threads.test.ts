@@ -14,7 +14,7 @@ import { gitShim } from '../fixtures/shims.ts'
 const MB = 1024 * 1024
 const CORES = availableParallelism()
 
-interface Started { threads: string[], memory: string }
+interface Started { threads: string[], memory: string, tunables: string }
 
 interface Settings { packs?: boolean, environment?: Record<string, string>, config?: Record<string, string>, repository?: Record<string, string> }
 
@@ -22,7 +22,7 @@ interface Settings { packs?: boolean, environment?: Record<string, string>, conf
 async function startAtOnce (t: TestContext, count: number, { packs = false, environment = {}, config = {}, repository = {} }: Settings): Promise<Started[]> {
   const folder = await temporaryFolder(t)
   const log = join(folder, 'log')
-  const path = await gitShim(folder, 'upload-pack', `printf '%s|%s\\n' "$MALLOC_TOP_PAD_" "$*" >>'${log}'`)
+  const path = await gitShim(folder, 'upload-pack', `printf '%s|%s|%s\\n' "$MALLOC_TOP_PAD_" "$GLIBC_TUNABLES" "$*" >>'${log}'`)
   const scene = await servePacks(t, largeRepository(16 * MB), { packs: packs && {}, git: { path, config }, environment: () => environment, limits: { maxConcurrent: count, maxPerRepository: count, maxPerUser: count } })
   for (const [key, value] of Object.entries(repository)) await git(['config', key, value], { cwd: scene.served })
   const tip = await tipOf(scene.served)
@@ -33,8 +33,8 @@ async function startAtOnce (t: TestContext, count: number, { packs = false, envi
   assert.equal((await postFetch(scene.appUrl, fetchV2({ wants: [tip], haves: [tip] }))).status, 200)
   for (const response of responses) response.destroy()
   return (await readFile(log, 'utf8')).trim().split('\n').map((line) => {
-    const [memory = '', args = ''] = line.split('|')
-    return { memory, threads: args.split(' ').filter((arg) => arg.startsWith('pack.threads=')) }
+    const [memory = '', tunables = '', args = ''] = line.split('|')
+    return { memory, tunables, threads: args.split(' ').filter((arg) => arg.startsWith('pack.threads=')) }
   })
 }
 
@@ -58,10 +58,13 @@ test('pack.threads of the repository or of the host counts, however many run', a
 
 for (const packs of [false, true]) {
   test(`git takes memory in larger steps for a fetch ${packs ? 'whose answer may be shared' : 'that is its own'}`, async (t) => {
-    assert.match((await startAtOnce(t, 1, { packs })).at(-1)?.memory ?? '', /^\d{6,}$/)
+    const { memory, tunables } = (await startAtOnce(t, 1, { packs })).at(-1) as Started
+    assert.match(memory, /^\d{6,}$/)
+    assert.equal(tunables, 'glibc.malloc.hugetlb=1')
   })
 }
 
 test('what the host puts into git\'s environment is stronger', async (t) => {
-  assert.equal((await startAtOnce(t, 1, { environment: { MALLOC_TOP_PAD_: '77' } })).at(-1)?.memory, '77')
+  const { memory, tunables } = (await startAtOnce(t, 1, { environment: { MALLOC_TOP_PAD_: '77', GLIBC_TUNABLES: 'glibc.malloc.hugetlb=0' } })).at(-1) as Started
+  assert.deepEqual([memory, tunables], ['77', 'glibc.malloc.hugetlb=0'])
 })

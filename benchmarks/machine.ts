@@ -22,15 +22,9 @@ export function writeResult (name: string, result: object): void {
   writeFileSync(file, `${JSON.stringify({ machine: describeMachine(), ...result }, null, 2)}\n`)
 }
 
-/** The same list, with another one first each time. */
-export function rotated<T> (list: readonly T[], times: number): T[] {
-  const by = times % list.length
-  return [...list.slice(by), ...list.slice(0, by)]
-}
-
 /**
  * The same list in another order each time, so that whatever one leaves behind for the next is shared by all: in as many turns as
- * there are members (an even number), each comes at each place once, and right after each other one once (a Williams design).
+ * there are members, each comes at each place once, and where they are an even number, right after each other one once (a Williams design).
  */
 export function balanced<T> (list: readonly T[], turn: number): T[] {
   return list.map((_, place) => list[(turn + (place % 2 === 0 ? place / 2 : list.length - (place + 1) / 2)) % list.length] as T)

@@ -8,7 +8,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LoadGenerator } from './discovery-load.ts'
-import { rotated, writeResult } from './machine.ts'
+import { balanced, writeResult } from './machine.ts'
 import { contentOfFile, validate, writeGitAnswer, type Content } from './packs-answer.ts'
 import { measure, type Means, type Sample } from './packs-measure.ts'
 import { Ours, startFor } from './packs-ours.ts'
@@ -120,7 +120,7 @@ async function main (scenarios: Scenario[], site: Site): Promise<boolean> {
         await takeTurns(scenario, round, { ours, root: site.root, peers: taking, as: { ours: OURS, uncached: UNCACHED, bare: BARE } }, note)
         continue
       }
-      for (const contestant of rotated([null, ...taking], round - 1)) {
+      for (const contestant of balanced([null, ...taking], round - 1)) {
         if (contestant !== null) note(contestant, await measure(contestant, scenario, means))
         else note(OURS, await ours.with(startFor(scenario), async (peer) => await measure(peer, scenario, means)))
       }
